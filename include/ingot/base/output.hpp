@@ -1,0 +1,43 @@
+// Outputs appear whole under their final name, or not at all.
+#pragma once
+
+#include <string>
+
+#include "ingot/base/bytes.hpp"
+#include "ingot/base/result.hpp"
+#include "ingot/base/source.hpp"
+
+namespace ingot {
+
+/// A file written under a temporary name in the same folder, fsynced and renamed by commit(). Removed when
+/// destroyed uncommitted. Never follows the old file: an existing one is replaced in one step.
+class OutputFile {
+ public:
+  /// `mode` is exact, whatever the umask.
+  static Result<OutputFile> create(const std::string& path, unsigned mode = 0644);
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile& operator=(OutputFile&&) = delete;
+  ~OutputFile();
+
+  Result<void> write(Bytes bytes);
+  /// Writes at an offset; gaps stay sparse.
+  Result<void> write_at(std::uint64_t offset, Bytes bytes);
+  /// Copies a source to `offset`, leaving runs of zero pages sparse.
+  Result<void> copy_at(std::uint64_t offset, const ByteSource& source);
+  Result<void> truncate(std::uint64_t size_bytes);
+  Result<void> commit();
+  [[nodiscard]] const std::string& temporary_path() const { return temporary_; }
+  [[nodiscard]] int descriptor() const { return fd_; }
+
+ private:
+  OutputFile(int fd, std::string path, std::string temporary);
+  int fd_;
+  std::string path_;
+  std::string temporary_;
+  std::uint64_t at_ = 0;
+};
+
+/// create + write + commit.
+Result<void> write_file(const std::string& path, Bytes bytes, unsigned mode = 0644);
+
+}  // namespace ingot

@@ -1,0 +1,67 @@
+// The steps from a tree to a bootable disk. Each is a function from named inputs to named outputs.
+#pragma once
+
+#include "ingot/base/guid.hpp"
+#include "ingot/base/source.hpp"
+#include "ingot/builder/progress.hpp"
+#include "ingot/builder/tree.hpp"
+#include "ingot/codec/gpt.hpp"
+#include "ingot/codec/verity.hpp"
+#include "ingot/model/profile.hpp"
+
+namespace ingot::builder {
+
+/// Writes the root file system image; size is a multiple of 4096. The same tree gives the same bytes.
+Result<void> make_root_image(const Tree& tree, const Profile::Root& root, const Guid& uuid, const std::string& out_path,
+                             const std::string& scratch, Progress& progress);
+
+struct Verity {
+  Buffer root_hash;  ///< 32 bytes
+  codec::VeritySuperblock superblock;
+};
+/// dm-verity hash device (superblock and tree) for a data file, byte-identical to `veritysetup format` with the same salt and
+/// UUID, SHA-256, 4096-byte blocks. Hashes on all cores.
+Result<Verity> make_verity(const std::string& data_path, Bytes salt, const Guid& uuid, const std::string& out_path,
+                           Progress& progress);
+
+struct InitrdOptions {
+  std::vector<std::string> extra_modules;
+};
+/// The initrd as a zstd-compressed newc cpio, made of files of the tree.
+Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path, Progress& progress);
+
+struct UkiParts {
+  SharedSource stub;       ///< systemd's linuxx64.efi.stub, unsigned
+  SharedSource kernel;    ///< the bzImage, becomes .linux
+  SharedSource initrd;
+  std::string os_release;
+  std::string command_line;  ///< complete, roothash= included
+  std::string uname;
+  std::string sbat;          ///< lines to add to the stub's own, without its header line; may be empty
+  std::string pcr_public_key_pem;  ///< may be empty: no .pcrpkey
+  std::string pcr_signature_json;  ///< may be empty: no .pcrsig
+};
+/// Writes an unsigned UKI: CheckSum 0, TimeDateStamp fixed, alignments taken from the stub. Errors: truncated, signed or
+/// foreign stub, 2 GiB and more.
+Result<void> write_uki(const UkiParts& parts, const std::string& out_path);
+
+struct EspFile {
+  std::string path;  ///< "EFI/BOOT/BOOTX64.EFI"
+  std::string from;  ///< host path
+};
+/// FAT32 image, the same for the same inputs.
+Result<void> make_esp(const std::vector<EspFile>& files, std::uint64_t size_bytes, std::uint32_t volume_id,
+                      const std::string& out_path);
+
+struct DiskPartition {
+  Guid type;
+  Guid unique;
+  std::string name;
+  std::string content;           ///< host path; empty: an empty partition
+  std::uint64_t size_bytes = 0;  ///< at least the content's; rounded up to 1 MiB
+};
+/// A sparse raw disk with a GPT, partitions aligned to 1 MiB.
+Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions, const std::string& out_path,
+                             Progress& progress);
+
+}  // namespace ingot::builder

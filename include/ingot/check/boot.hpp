@@ -1,0 +1,27 @@
+// Does a boot match its baseline? Alignment of a node's log with the expected events.
+#pragma once
+
+#include "ingot/base/result.hpp"
+#include "ingot/model/baseline.hpp"
+#include "ingot/model/evidence.hpp"
+#include "ingot/model/finding.hpp"
+
+namespace ingot::check {
+
+struct BootQuestion {
+  const Baseline* baseline = nullptr;
+  const Platform* platform = nullptr;       ///< null: platform PCRs cannot be judged, which is a finding
+  std::vector<Baseline> other_releases;     ///< known releases of the same profile, to name an old one
+  std::optional<Buffer> nonce;              ///< the nonce that was handed in; none: freshness is a note, not checked
+};
+
+/// Errors (malformed) only for evidence that cannot be decoded; everything else is a finding.
+Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidence);
+
+/// Platform events (PCR 0-3, 6, and 7 up to its separator) of one machine's log, checked to replay to the PCR
+/// values handed over with it; everything that the booted image measured is left out.
+Result<Platform> learn_platform(const Evidence& evidence);
+
+std::string verdict_json(const Verdict& verdict);
+
+}  // namespace ingot::check

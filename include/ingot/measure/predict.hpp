@@ -1,0 +1,23 @@
+// Prediction from finished, signed bytes; never from the profile.
+#pragma once
+
+#include "ingot/base/source.hpp"
+#include "ingot/codec/variable_store.hpp"
+#include "ingot/model/baseline.hpp"
+
+namespace ingot::measure {
+
+struct ImageBytes {
+  const ByteSource* disk = nullptr;  ///< disk.raw: GPT event
+  const ByteSource* uki = nullptr;   ///< the signed UKI as it lies on the ESP
+  Buffer db;                         ///< the db variable's data, to find the authority that lets the UKI start
+  std::vector<std::string> phases;
+};
+/// Baseline.events, .pcrs, .phases, .stub, .uki_* for an image; name, role, version and manifest are the caller's.
+/// Error (crypto) when no certificate of db signed the UKI: the firmware would refuse it.
+Result<Baseline> predict_image(const ImageBytes& image);
+
+/// The variables' share of PCR 7 as firmware measures it: SecureBoot, PK, KEK, db, dbx, separator.
+Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::Variable>& variables);
+
+}  // namespace ingot::measure

@@ -1,0 +1,37 @@
+// What a unified kernel image measures. UAPI group, UKI specification; systemd src/fundamental/uki.h.
+#pragma once
+
+#include "ingot/base/source.hpp"
+#include "ingot/codec/pe.hpp"
+#include "ingot/model/baseline.hpp"
+
+namespace ingot::measure {
+
+/// Authenticode digest ("Windows Authenticode Portable Executable Signature Format" 1.0, "Calculating the PE
+/// Image Hash"): the same for a signed and an unsigned file. Streams; one pass for all algorithms asked for.
+Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe, std::span<const HashAlg> algs);
+
+/// systemd-stub's version as its .sdmagic section says it: "257.9-1~deb13u1" -> 257.
+Result<std::uint32_t> stub_version(const ByteSource& uki, const codec::Pe& pe);
+
+/// Section names in the order in which a stub of that version measures them into PCR 11.
+Result<std::vector<std::string>> measured_sections(std::uint32_t stub_version);
+
+/// PCR 11 events of a UKI's sections, in order, without phases; `linux` is the first.
+Result<std::vector<ExpectedEvent>> section_events(const ByteSource& uki, const codec::Pe& pe);
+/// The events of boot phases: "enter-initrd", "leave-initrd", "sysinit", "ready".
+std::vector<ExpectedEvent> phase_events(const std::vector<std::string>& phases);
+inline const std::vector<std::string> default_phases = {"enter-initrd", "leave-initrd", "sysinit", "ready"};
+
+/// Values of PCR 11 after each prefix of `phases` on top of the sections: what .pcrsig signs.
+Result<std::vector<Baseline::PhaseValue>> phase_values(const std::vector<ExpectedEvent>& sections,
+                                                       const std::vector<std::string>& phases);
+
+/// Replays expected events from zero, no optional block taken; each PCR that occurs, plus `also` at its start value.
+PcrValues replay_expected(const std::vector<ExpectedEvent>& events, std::span<const PcrIndex> also);
+
+/// All of PCR 4, 9, 11, 12, 13, 14 that booting this UKI directly (boot option, Secure Boot on) causes, in order.
+/// PCR 9 is the initrd as the stub concatenates it, streamed.
+Result<std::vector<ExpectedEvent>> uki_events(const ByteSource& uki, const std::vector<std::string>& phases);
+
+}  // namespace ingot::measure

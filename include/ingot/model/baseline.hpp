@@ -1,0 +1,77 @@
+// The golden values. A platform says what the firmware of a machine class measures; a baseline says what the
+// image adds. Both are ordered lists of expected events per PCR, so that a difference can be named.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ingot/base/result.hpp"
+#include "ingot/model/event.hpp"
+
+namespace ingot {
+
+/// One event that a boot is expected to measure.
+struct ExpectedEvent {
+  PcrIndex pcr = 0;
+  EventType type{};
+  Digests digests;    ///< what is extended, for each of predicted_banks (a platform: for each bank of its log)
+  std::string cause;  ///< the component: ".cmdline", "GPT of disk.raw", "db", "phase enter-initrd"
+  std::string text;   ///< what the data says, for people: the command line itself, a certificate's subject; may be empty
+  /// Consecutive events of one PCR with the same non-empty name form a block that may occur 0 to
+  /// `max_block_repeats` times (a failed earlier boot entry, ExitBootServices retried). Empty: exactly once.
+  std::string optional_block;
+
+  bool operator==(const ExpectedEvent&) const = default;
+};
+inline constexpr std::uint32_t max_block_repeats = 4;
+
+/// The platform's share: PCR 0, 1, 2, 3, 6 whole, and PCR 7 up to and including its separator.
+struct Platform {
+  std::string name;
+  std::string firmware_sha256;  ///< of the firmware file, hexadecimal; empty when learned from hardware
+  std::string shape;            ///< the machine shape in words: "q35, 2048 MiB, 2 vCPUs, ..."
+  std::vector<ExpectedEvent> events;
+  PcrValues pcrs;  ///< replayed from `events`
+
+  bool operator==(const Platform&) const = default;
+};
+
+/// Digest of one regular file of the image.
+struct FileDigest {
+  std::string path;  ///< absolute in the image, "/usr/bin/ls"
+  std::string sha256;
+  bool operator==(const FileDigest&) const = default;
+};
+
+/// What one release of one profile measures and contains.
+struct Baseline {
+  std::string profile;        ///< the profile's name
+  std::string role;
+  std::uint64_t version = 0;  ///< monotonic per profile
+  std::string root_hash;      ///< dm-verity, hexadecimal
+  std::string uki_sha256;     ///< of the finished, signed file
+  std::string uki_authenticode_sha256;
+  std::string manifest_sha256;
+  std::string stub;           ///< systemd-stub version that the measuring order was taken from: "257"
+  /// PCR 4, 5, 9, 11, 12, 13, 14 whole; PCR 7: what follows the platform's separator.
+  std::vector<ExpectedEvent> events;
+  /// Values that `events` replay to for the PCRs they cover whole (all but 7), with no optional block taken and
+  /// PCR 11 after its last phase.
+  PcrValues pcrs;
+  /// PCR 11 after each boot phase, in order: "enter-initrd", "enter-initrd:leave-initrd", ...
+  struct PhaseValue {
+    std::string phase_path;
+    Digests value;
+    bool operator==(const PhaseValue&) const = default;
+  };
+  std::vector<PhaseValue> phases;
+
+  bool operator==(const Baseline&) const = default;
+};
+
+/// The PCRs that a platform covers whole, and those that a baseline covers whole. PCR 7 is shared.
+inline constexpr PcrIndex platform_pcrs[] = {0, 1, 2, 3, 6};
+inline constexpr PcrIndex image_pcrs[] = {4, 5, 8, 9, 11, 12, 13, 14};
+
+}  // namespace ingot

@@ -1,0 +1,29 @@
+// The things that Ingot signs. Every result is a function of its inputs: same bytes in, same bytes out.
+#pragma once
+
+#include "ingot/base/source.hpp"
+#include "ingot/codec/dsse.hpp"
+#include "ingot/codec/variable_store.hpp"
+#include "ingot/model/baseline.hpp"
+#include "ingot/signer/key.hpp"
+
+namespace ingot::signer {
+
+/// The certificate table to append to an unsigned PE file (already 8-byte aligned in size): one WIN_CERTIFICATE with
+/// a PKCS#7 SignedData over SpcIndirectDataContent, SHA-256, no signing time. `authenticode_sha256` is the file's digest.
+Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key);
+
+/// Signs an unsigned PE file into `out_path` (written whole or not at all): copies, sets the certificate table's data
+/// directory, appends the table. Error (unsupported) when it is already signed.
+Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std::string& out_path);
+
+/// systemd's .pcrsig JSON for PCR 11, SHA-256 bank: one entry per phase path, in order. `pkfp`, `pol` and `sig` as
+/// systemd-measure writes them.
+Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key);
+
+Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key);
+
+/// The signature lists of a key folder: PK, KEK, db hold the folder's certificates, dbx one SHA-256 entry of zeros.
+Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys);
+
+}  // namespace ingot::signer

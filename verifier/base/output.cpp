@@ -1,0 +1,88 @@
+#include "ingot/base/output.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+namespace ingot {
+
+Result<OutputFile> OutputFile::create(const std::string& path, unsigned mode) {
+  std::string temporary = path + ".XXXXXX";
+  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return fail(io_error(fmt::format("creating {}", path), errno));
+  OutputFile file(fd, path, temporary);
+  if (::fchmod(fd, static_cast<mode_t>(mode)) != 0) return fail(io_error(fmt::format("setting the mode of {}", path), errno));
+  return file;
+}
+
+OutputFile::OutputFile(int fd, std::string path, std::string temporary)
+    : fd_(fd), path_(std::move(path)), temporary_(std::move(temporary)) {}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      at_(other.at_) {}
+
+OutputFile::~OutputFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+Result<void> OutputFile::write(Bytes bytes) {
+  TRY(write_at(at_, bytes));
+  at_ += bytes.size();
+  return {};
+}
+
+Result<void> OutputFile::write_at(std::uint64_t offset, Bytes bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail(io_error(fmt::format("writing {}", path_), errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+    offset += static_cast<std::uint64_t>(put);
+  }
+  return {};
+}
+
+Result<void> OutputFile::copy_at(std::uint64_t offset, const ByteSource& source) {
+  constexpr std::size_t page = 4096;
+  return for_each_chunk(source, 0, source.size(), [&](Bytes chunk) -> Result<void> {
+    while (!chunk.empty()) {
+      const Bytes part = chunk.first(std::min(page, chunk.size()));
+      if (std::any_of(part.begin(), part.end(), [](std::uint8_t byte) { return byte != 0; })) TRY(write_at(offset, part));
+      offset += part.size();
+      chunk = chunk.subspan(part.size());
+    }
+    return {};
+  });
+}
+
+Result<void> OutputFile::truncate(std::uint64_t size_bytes) {
+  if (::ftruncate(fd_, static_cast<off_t>(size_bytes)) != 0)
+    return fail(io_error(fmt::format("setting the size of {}", path_), errno));
+  return {};
+}
+
+Result<void> OutputFile::commit() {
+  if (::fsync(fd_) != 0) return fail(io_error(fmt::format("writing {}", path_), errno));
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return fail(io_error(fmt::format("creating {}", path_), errno));
+  ::close(std::exchange(fd_, -1));
+  return {};
+}
+
+Result<void> write_file(const std::string& path, Bytes bytes, unsigned mode) {
+  auto file = TRY(OutputFile::create(path, mode));
+  TRY(file.write(bytes));
+  return file.commit();
+}
+
+}  // namespace ingot
