@@ -41,7 +41,7 @@ constexpr std::array event_names = {
 std::string to_text(HashAlg alg) {
   for (const auto& [value, name] : hash_names)
     if (value == alg) return std::string(name);
-  return fmt::format("0x{:04x}", std::to_underlying(alg));
+  return fmt::format("0x{:04x}", static_cast<std::uint16_t>(alg));
 }
 
 std::optional<HashAlg> parse_hash_alg(std::string_view text) {
@@ -64,7 +64,7 @@ std::size_t digest_size_bytes(HashAlg alg) {
 std::string to_text(EventType type) {
   for (const auto& [value, name] : event_names)
     if (value == type) return std::string(name);
-  return fmt::format("0x{:08x}", std::to_underlying(type));
+  return fmt::format("0x{:08x}", static_cast<std::uint32_t>(type));
 }
 
 std::optional<EventType> parse_event_type(std::string_view text) {
