@@ -70,18 +70,23 @@ inline void take(Result<void>&&) {}
 
 }  // namespace ingot
 
-/// The value of a Result, or return its Error from the enclosing function.
-#define TRY(...)                                                                     \
-  ({                                                                                 \
-    auto try_result_ = (__VA_ARGS__);                                                \
-    if (!try_result_) return ::ingot::fail(std::move(try_result_).error());          \
-    ::ingot::detail::take(std::move(try_result_));                                   \
+// A name of its own for each use, so that one TRY may stand inside another.
+#define INGOT_JOIN_(a, b) a##b
+#define INGOT_JOIN(a, b) INGOT_JOIN_(a, b)
+#define INGOT_TRY_(name, ...)                                 \
+  ({                                                          \
+    auto name = (__VA_ARGS__);                                \
+    if (!name) return ::ingot::fail(std::move(name).error()); \
+    ::ingot::detail::take(std::move(name));                   \
+  })
+#define INGOT_TRY_IN_(name, context, ...)                                 \
+  ({                                                                      \
+    auto name = (__VA_ARGS__);                                            \
+    if (!name) return ::ingot::fail(std::move(name).error().in(context)); \
+    ::ingot::detail::take(std::move(name));                               \
   })
 
+/// The value of a Result, or return its Error from the enclosing function.
+#define TRY(...) INGOT_TRY_(INGOT_JOIN(try_result_, __COUNTER__), __VA_ARGS__)
 /// TRY with context: the error is prefixed with `context` ("context: message").
-#define TRY_IN(context, ...)                                                                   \
-  ({                                                                                           \
-    auto try_result_ = (__VA_ARGS__);                                                          \
-    if (!try_result_) return ::ingot::fail(std::move(try_result_).error().in(context));        \
-    ::ingot::detail::take(std::move(try_result_));                                             \
-  })
+#define TRY_IN(context, ...) INGOT_TRY_IN_(INGOT_JOIN(try_result_, __COUNTER__), context, __VA_ARGS__)

@@ -20,7 +20,9 @@ struct TreeEntry {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::string link_target;                ///< symlinks
-  std::string hard_link_to;               ///< canonical path of the first name; such an entry shares content
+  /// Regular files: canonical path of the first name (the smallest by byte value), whose content and metadata it shares
+  /// and repeats. Removing or replacing a first name promotes the next one.
+  std::string hard_link_to;
   std::uint32_t device_major = 0;
   std::uint32_t device_minor = 0;
   std::map<std::string, Buffer> xattrs;   ///< "security.capability" and the like
@@ -47,6 +49,8 @@ class Tree {
   Result<void> put_directory(const std::string& path, unsigned mode = 0755);
   /// Removes a path and everything below it; nothing happens when it is not there.
   void remove(const std::string& path);
+  /// remove() for many paths at once.
+  void remove_all(const std::vector<std::string>& paths);
 };
 
 /// The whole content of a regular file of the tree, symlinks followed; errors: missing, limit.

@@ -17,6 +17,10 @@ Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const S
 /// directory, appends the table. Error (unsupported) when it is already signed.
 Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std::string& out_path);
 
+/// Copies a PE file without its certificate table (written whole or not at all). Unsigned files are copied as they are.
+/// Error (unsupported) when data follows the table: it can't be told what that belongs to.
+Result<void> strip_pe(const SharedSource& file, const std::string& out_path);
+
 /// systemd's .pcrsig JSON for PCR 11, SHA-256 bank: one entry per phase path, in order. `pkfp`, `pol` and `sig` as
 /// systemd-measure writes them.
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key);

@@ -1,0 +1,29 @@
+// Signed documents as the commands read and write them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ingot/base/result.hpp"
+#include "ingot/crypto/certificate.hpp"
+#include "ingot/model/baseline.hpp"
+#include "ingot/model/evidence.hpp"
+
+namespace ingot::cli {
+
+/// The public key that baselines and platforms must be signed with: `key_path`, or, when that is empty, baseline.pub
+/// beside the baseline, with a line on standard error that says so.
+Result<crypto::PublicKey> baseline_key(const std::string& key_path, const std::string& baseline_path);
+
+Result<Baseline> load_baseline(const std::string& path, const crypto::PublicKey& key);
+Result<Platform> load_platform(const std::string& path, const crypto::PublicKey& key);
+Result<Evidence> load_evidence(const std::string& path);
+
+/// Signs a platform with the baseline key of `keys_folder` and writes it to `out_path`.
+Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path);
+
+/// Standard output for "-" or an empty path, else a file that appears whole.
+Result<void> deliver(const std::string& path, std::string_view text);
+
+}  // namespace ingot::cli

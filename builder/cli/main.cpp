@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "cli.hpp"
+
+namespace {
+
+constexpr const char* exit_text =
+    "Exit status: 0 done or matches, 1 findings, 2 malformed input, 3 usage or I/O.\n"
+    "Human text goes to standard error; --json puts one JSON document on standard output.";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace ingot;
+  // A reader that goes away is an error of write(), not a reason to die with half a file.
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app{"Ingot casts golden images for immutable nodes, and proves that a booted node is what was cast.", "ingot"};
+  app.set_version_flag("--version", INGOT_VERSION);
+  app.require_subcommand(1);
+  app.footer(exit_text);
+  cli::Action action;
+  cli::add_keys(app, action);
+  cli::add_build(app, action);
+  cli::add_compare(app, action);
+  cli::add_predict(app, action);
+  cli::add_platform(app, action);
+  cli::add_log(app, action);
+  cli::add_verify(app, action);
+  cli::add_rig(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    (void)app.exit(error);
+    return exit_status(ErrorCode::usage);
+  }
+  auto done = action();
+  if (done) return *done;
+  cli::say(fmt::format("ingot: {}", describe(done.error())));
+  return exit_status(done.error().code);
+}

@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli.hpp"
+#include "documents.hpp"
+#include "ingot/builder/build.hpp"
+#include "ingot/check/boot.hpp"
+#include "ingot/check/image.hpp"
+
+namespace ingot::cli {
+namespace {
+
+struct VerifyArguments {
+  std::string baseline;
+  std::string evidence;
+  std::string platform;
+  std::string key;
+  std::string nonce;
+  std::string image;
+  std::vector<std::string> releases;
+  bool json = false;
+};
+
+Result<int> deliver_verdict(const Verdict& verdict, bool as_json) {
+  if (as_json)
+    print(check::verdict_json(verdict) + "\n");
+  else
+    print(check::render_verdict(verdict));
+  return verdict.trusted() ? exit_ok : exit_findings;
+}
+
+Result<int> verify_boot(const VerifyArguments& arguments) {
+  if (arguments.baseline.empty() || arguments.evidence.empty())
+    return fail(ErrorCode::usage, "--baseline and --evidence are both needed", "see `ingot verify --help`");
+  const auto key = TRY(baseline_key(arguments.key, arguments.baseline));
+  const auto baseline = TRY(load_baseline(arguments.baseline, key));
+  check::BootQuestion question;
+  question.baseline = &baseline;
+  Platform platform;
+  if (!arguments.platform.empty()) {
+    platform = TRY(load_platform(arguments.platform, key));
+    question.platform = &platform;
+  }
+  for (const auto& path : arguments.releases) question.other_releases.push_back(TRY(load_baseline(path, key)));
+  if (!arguments.nonce.empty()) {
+    question.nonce = parse_hex(arguments.nonce);
+    if (!question.nonce) return fail(ErrorCode::usage, "--nonce is not hexadecimal", "give the nonce that was handed to the node");
+  }
+  const auto evidence = TRY(load_evidence(arguments.evidence));
+  return deliver_verdict(TRY_IN(arguments.evidence, check::check_boot(question, evidence)), arguments.json);
+}
+
+Result<int> verify_image(const VerifyArguments& arguments) {
+  const std::string folder = arguments.image + "/";
+  const std::string baseline_path = arguments.baseline.empty() ? folder + builder::output::baseline : arguments.baseline;
+  const auto key = TRY(baseline_key(arguments.key, baseline_path));
+  const auto baseline = TRY(load_baseline(baseline_path, key));
+  const auto image = TRY_IN(folder + builder::output::disk, check::open_image(TRY(file_source(folder + builder::output::disk))));
+  Buffer db;
+  for (auto& variable : TRY(codec::decode_variable_store(TRY(read_file(folder + builder::output::vars, 16u << 20)))))
+    if (variable.name == "db") db = std::move(variable.data);
+  const auto findings = TRY(check::check_image(image, baseline, db));
+  if (arguments.json) {
+    auto list = nlohmann::json::array();
+    for (const auto& finding : findings)
+      list.push_back({{"kind", to_text(finding.kind)}, {"subject", finding.subject}, {"expected", finding.expected},
+                      {"observed", finding.observed}, {"cause", finding.cause}, {"remedy", to_text(finding.remedy)}});
+    print(nlohmann::json{{"matches", findings.empty()}, {"profile", baseline.profile}, {"version", baseline.version}, {"findings", list}}.dump(2) + "\n");
+  } else {
+    print(findings.empty() ? fmt::format("matches: {} version {}, every block of the root file system included\n", baseline.profile, baseline.version)
+                           : fmt::format("differs: {} findings\n", findings.size()));
+    for (const auto& finding : findings)
+      print(fmt::format("- {}\n    expected  {}\n    observed  {}\n    cause     {}\n    do        {}\n", finding.subject, finding.expected,
+                        finding.observed, finding.cause, to_text(finding.remedy)));
+  }
+  return findings.empty() ? exit_ok : exit_findings;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Action& action) {
+  auto* verify = app.add_subcommand("verify", "Compare a node's evidence, or an image, with its baseline");
+  verify->footer(
+      "Example: ingot verify --baseline out/inference/baseline.json --evidence node7.json \\\n"
+      "             --platform platform.json --key keys/baseline.pub --nonce 0badc0de...");
+  auto arguments = std::make_shared<VerifyArguments>();
+  verify->add_option("--baseline", arguments->baseline, "Signed baseline of the image that should run");
+  verify->add_option("--evidence", arguments->evidence, "What the node handed over");
+  verify->add_option("--platform", arguments->platform, "Signed platform of the machine class; without it PCR 0-3 and 6 cannot be judged");
+  verify->add_option("--key", arguments->key, "Public key that baselines and platforms are signed with");
+  verify->add_option("--nonce", arguments->nonce, "The nonce that was handed to the node, hexadecimal");
+  verify->add_option("--release", arguments->releases, "Baselines of other releases, to name one that still runs");
+  verify->add_flag("--json", arguments->json, "Verdict as JSON on standard output");
+  auto* image = verify->add_subcommand("image", "Signatures, verity and baseline against the bytes of a built image");
+  image->footer("Example: ingot verify image out/inference --key keys/baseline.pub");
+  image->add_option("DIR", arguments->image, "Output folder of a build")->required();
+  image->add_option("--baseline", arguments->baseline, "Another baseline than the folder's");
+  image->add_option("--key", arguments->key, "Public key that the baseline is signed with");
+  image->add_flag("--json", arguments->json, "Findings as JSON on standard output");
+  image->callback([=, &action] { action = [arguments] { return verify_image(*arguments); }; });
+  verify->callback([=, &action] {
+    if (!image->parsed()) action = [arguments] { return verify_boot(*arguments); };
+  });
+}
+
+}  // namespace ingot::cli

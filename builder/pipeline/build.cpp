@@ -1,0 +1,240 @@
+#include "ingot/builder/build.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "ingot/builder/base_tree.hpp"
+#include "ingot/builder/cache.hpp"
+#include "ingot/builder/image.hpp"
+#include "ingot/builder/process.hpp"
+#include "ingot/builder/release.hpp"
+#include "ingot/codec/baseline.hpp"
+#include "ingot/codec/esl.hpp"
+#include "ingot/crypto/hash.hpp"
+#include "ingot/measure/predict.hpp"
+#include "ingot/measure/uki.hpp"
+#include "ingot/signer/sign.hpp"
+#include "kernel.hpp"
+#include "output_folder.hpp"
+
+namespace ingot::builder {
+namespace {
+namespace fs = std::filesystem;
+
+/// Everything that the steps share. Paths of results are filled in as they come into being.
+struct Build {
+  const Profile& profile;
+  const BuildOptions& options;
+  Progress& progress;
+  StepCache cache;
+  signer::KeyFolder keys;
+  OutputFolder out;
+
+  std::string root_image;
+  std::string verity_image;
+  Verity verity;
+  std::string initrd;
+};
+
+/// Text form of "squashfs zstd 3", part of cache keys and of the plan.
+std::string root_format(const Profile::Root& root) {
+  const auto name = [](Compression compression) {
+    switch (compression) {
+      case Compression::zstd: return "zstd";
+      case Compression::lz4: return "lz4";
+      case Compression::lz4hc: return "lz4hc";
+      case Compression::xz: return "xz";
+      case Compression::gzip: return "gzip";
+    }
+    return "";
+  };
+  return fmt::format("{} {} {}", root.filesystem == RootFilesystem::squashfs ? "squashfs" : "erofs", name(root.compression),
+                     root.compression_level);
+}
+
+/// A digest for one purpose out of the build's own inputs: the same inputs give the same salts and UUIDs.
+Buffer derive(std::string_view purpose, std::string_view from) {
+  return crypto::sha256(as_bytes(fmt::format("ingot {}\n{}", purpose, from)));
+}
+
+Result<std::string> first_line_of(const std::vector<std::string>& argv) {
+  const auto done = TRY(run({.argv = argv}));
+  const auto text = as_text(done.output);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+Result<std::string> root_tool_version(const Profile::Root& root) {
+  return first_line_of({root.filesystem == RootFilesystem::squashfs ? "mksquashfs" : "mkfs.erofs",
+                        root.filesystem == RootFilesystem::squashfs ? "-version" : "--version"});
+}
+
+Result<void> make_root(Build& build, const Tree& tree) {
+  const std::string digest = tree_digest(tree);
+  const auto uuid = derive_guid(derive("root uuid", digest));
+  build.progress.step("root image", root_format(build.profile.root));
+  StepInputs inputs("root-image");
+  inputs.add("tree", digest).add("format", root_format(build.profile.root)).add("uuid", to_text(uuid));
+  inputs.add("tool", TRY(root_tool_version(build.profile.root)));
+  build.root_image = TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
+    return make_root_image(tree, build.profile.root, uuid, path, fs::path(path).parent_path().string(), build.progress);
+  }));
+
+  // The verity step is cheap next to the check that a cached tree would need: it always runs.
+  build.progress.step("verity", "SHA-256 tree over the root image");
+  build.verity_image = build.out.file(output::verity);
+  build.verity = TRY(make_verity(build.root_image, derive("verity salt", digest), derive_guid(derive("verity uuid", digest)),
+                                 build.verity_image, build.progress));
+  return write_file(build.out.file(output::root_hash), as_bytes(to_hex(build.verity.root_hash) + "\n"));
+}
+
+Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
+  build.progress.step("initrd", "systemd, udev, veritysetup, cryptsetup, repart and modules of the base tree");
+  StepInputs inputs("initrd");
+  inputs.add("base", base.digest).add("format", "2");
+  for (const auto& name : build.profile.kernel.modules) inputs.add("module", name);
+  build.initrd = TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
+    return make_initrd(base.tree, {build.profile.kernel.modules}, path, build.progress);
+  }));
+  return {};
+}
+
+/// The parts that the image's UKI and the probe's have in common.
+Result<UkiParts> common_parts(const Build& build, const BaseTree& base) {
+  const auto kernel = TRY(find_kernel(base.tree));
+  const auto os_release = TRY(read_tree_file(base.tree, "/etc/os-release", 1u << 20));
+  UkiParts parts;
+  parts.stub = TRY(tree_content(base.tree, TRY(find_stub(base.tree, build.profile.boot.stub))));
+  parts.kernel = TRY(tree_content(base.tree, kernel.image));
+  parts.uname = kernel.release;
+  parts.os_release = os_release_with_image(as_text(os_release), build.profile);
+  return parts;
+}
+
+/// PCR 11 is signed over what the sections measure, so the UKI is written once without .pcrsig, which no stub measures.
+Result<void> sign_pcr_policy(Build& build, UkiParts& parts, const std::string& scratch) {
+  const auto key = TRY(signer::SigningKey::load(build.keys.key("pcr")));
+  parts.pcr_public_key_pem = key.public_key().pem();
+  TRY(write_uki(parts, scratch));
+  const auto draft = TRY(file_source(scratch));
+  const auto sections = TRY(measure::section_events(*draft, TRY(codec::decode_pe(*draft))));
+  const auto phases = TRY(measure::phase_values(sections, {"enter-initrd"}));
+  parts.pcr_signature_json = TRY(signer::pcr_signature_json(phases, key));
+  return {};
+}
+
+Result<void> sign_uki(const Build& build, const UkiParts& parts, const std::string& scratch, const std::string& out_path) {
+  TRY(write_uki(parts, scratch));
+  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
+  return signer::sign_pe(TRY(file_source(scratch)), db, out_path);
+}
+
+Result<void> make_boot_uki(Build& build, const BaseTree& base) {
+  auto parts = TRY(common_parts(build, base));
+  parts.initrd = TRY(file_source(build.initrd));
+  parts.command_line = fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
+  build.progress.step("uki", parts.command_line);
+  const auto scratch = TRY(TemporaryFolder::create(build.out.work(), ".uki-"));
+  const std::string unsigned_uki = scratch.path() + "/uki";
+  TRY(sign_pcr_policy(build, parts, unsigned_uki));
+  return sign_uki(build, parts, unsigned_uki, build.out.file(output::uki));
+}
+
+Result<void> make_probe_uki(Build& build, const BaseTree& base) {
+  auto parts = TRY(common_parts(build, base));
+  build.progress.step("probe", "signed UKI that reports what the firmware measured");
+  StepInputs inputs("probe-initrd");
+  inputs.add("base", base.digest).add("agent", to_hex(TRY(crypto::hash_source(HashAlg::sha256, *build.options.agent.binary))));
+  const auto initrd = TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
+    return make_probe_initrd(base.tree, build.options.agent.binary, path);
+  }));
+  parts.initrd = TRY(file_source(initrd));
+  parts.command_line = probe_command_line;
+  const auto scratch = TRY(TemporaryFolder::create(build.out.work(), ".probe-"));
+  return sign_uki(build, parts, scratch.path() + "/uki", build.out.file(output::probe));
+}
+
+Result<void> make_disk_image(Build& build) {
+  const auto uki_digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(output::uki)))));
+  const std::string root_hash = to_hex(build.verity.root_hash);
+  const Buffer volume = derive("esp volume id", to_hex(uki_digest));
+  const auto volume_id = static_cast<std::uint32_t>(volume[0] | volume[1] << 8 | volume[2] << 16) | std::uint32_t{volume[3]} << 24;
+  build.progress.step("disk", "ESP, root, verity in a GPT");
+  TRY(make_esp({{"EFI/BOOT/BOOTX64.EFI", build.out.file(output::uki)}}, build.profile.disk.esp_size_bytes, volume_id,
+               build.out.file(output::esp)));
+
+  const Bytes hash = build.verity.root_hash;
+  const auto id = [&](std::string_view purpose) { return derive_guid(derive(purpose, root_hash + build.profile.name)); };
+  std::vector<DiskPartition> partitions = {
+      {codec::esp_type, id("esp partition"), "esp", build.out.file(output::esp), build.profile.disk.esp_size_bytes},
+      {codec::root_x86_64_type, guid_from_big_endian(hash.first(16)), "root", build.root_image, build.profile.disk.root_size_bytes},
+      {codec::root_verity_x86_64_type, guid_from_big_endian(hash.last(16)), "root-verity", build.verity_image, 0}};
+  if (build.profile.disk.data_size_bytes != 0)
+    partitions.push_back({codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
+  TRY(make_disk(id("disk"), partitions, build.out.file(output::disk), build.progress));
+  auto root = TRY(OutputFile::create(build.out.file(output::root)));
+  TRY(root.copy_at(0, *TRY(file_source(build.root_image))));
+  TRY(root.truncate(fs::file_size(build.root_image)));
+  TRY(root.commit());
+  if (!build.options.compress) return {};
+  build.progress.step("compress", "disk.raw.zst");
+  TRY(run_checked({.argv = {"zstd", "-q", "-T0", "-3", build.out.file(output::disk), "-o", build.out.file("disk.raw.zst")}}));
+  return {};
+}
+
+Result<void> write_variable_store(const Build& build, const codec::SecureBootKeys& keys) {
+  build.progress.step("variables", "PK, KEK, db, dbx enrolled, Secure Boot on");
+  const auto empty = TRY(read_file(build.options.vars_template, 16u << 20));
+  const auto store = TRY_IN(build.options.vars_template, codec::write_variables(empty, codec::secure_boot_variables(keys)));
+  return write_file(build.out.file(output::vars), store);
+}
+
+Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure_boot, const std::string& manifest) {
+  build.progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
+  const auto disk = TRY(file_source(build.out.file(output::disk)));
+  const auto uki = TRY(file_source(build.out.file(output::uki)));
+  Baseline baseline = TRY(measure::predict_image({disk.get(), uki.get(), secure_boot.db, build.profile.boot.phases}));
+  baseline.profile = build.profile.name;
+  baseline.role = build.profile.role;
+  baseline.version = build.profile.version;
+  baseline.root_hash = to_hex(build.verity.root_hash);
+  baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
+  const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
+  const auto statement = codec::encode_baseline_statement(baseline);
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  TRY(write_file(build.out.file(output::baseline), as_bytes(codec::encode_dsse(envelope))));
+  TRY(write_file(build.out.file(output::baseline_key), as_bytes(key.public_key().pem())));
+  return baseline;
+}
+
+}  // namespace
+
+std::string lock_path(const Profile& profile, const BuildOptions& options) {
+  if (!options.lock.empty()) return options.lock;
+  return (fs::path(profile.path).parent_path() / (fs::path(profile.path).stem().string() + ".lock")).string();
+}
+
+Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, Progress& progress) {
+  auto keys = TRY(signer::open_keys(options.keys));
+  Build build{profile, options, progress, StepCache(options.cache), keys, TRY(OutputFolder::open(options.out)), {}, {}, {}, {}};
+  const auto secure_boot = TRY(signer::secure_boot_keys(keys));
+  BaseOptions base_options{options.cache, options.mirror, options.offline, options.update_lock, lock_path(profile, options)};
+  const auto base = TRY(make_base_tree(profile, base_options, progress));
+
+  progress.step("overlay", fmt::format("{} files of the profile, agent, locks", profile.files.size()));
+  const auto tree = TRY(apply_profile(base.tree, profile, options.agent));
+  TRY(make_root(build, tree));
+  TRY(make_boot_initrd(build, base));
+  TRY(make_boot_uki(build, base));
+  TRY(make_probe_uki(build, base));
+  TRY(make_disk_image(build));
+  TRY(write_variable_store(build, secure_boot));
+  const auto manifest = render_manifest(tree);
+  TRY(write_file(build.out.file(output::manifest), as_bytes(manifest)));
+  auto baseline = TRY(make_baseline(build, secure_boot, manifest));
+  TRY(write_documents(build.out.work(), profile, tree, base.packages, baseline, keys));
+  TRY(build.out.commit());
+  return BuildSummary{std::move(baseline), options.out};
+}
+
+}  // namespace ingot::builder

@@ -1,0 +1,66 @@
+// From a profile to a finished output folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ingot/base/result.hpp"
+#include "ingot/builder/config.hpp"
+#include "ingot/builder/progress.hpp"
+#include "ingot/model/baseline.hpp"
+#include "ingot/model/profile.hpp"
+
+namespace ingot::builder {
+
+/// Names inside an output folder.
+namespace output {
+inline constexpr const char* disk = "disk.raw";
+inline constexpr const char* uki = "uki.efi";
+inline constexpr const char* probe = "probe.efi";  ///< signed UKI that reports the platform and powers off
+inline constexpr const char* root = "root.img";
+inline constexpr const char* verity = "root.verity";
+inline constexpr const char* root_hash = "root.hash";
+inline constexpr const char* esp = "esp.img";
+inline constexpr const char* vars = "VARS.fd";
+inline constexpr const char* baseline = "baseline.json";
+inline constexpr const char* baseline_key = "baseline.pub";
+inline constexpr const char* manifest = "manifest.json";
+inline constexpr const char* sbom_cyclonedx = "sbom.cdx.json";
+inline constexpr const char* sbom_spdx = "sbom.spdx.json";
+inline constexpr const char* provenance = "provenance.json";
+}  // namespace output
+
+struct BuildOptions {
+  std::string keys;            ///< folder made by `ingot keys init`
+  std::string out;             ///< output folder; replaced as a whole
+  std::string cache;
+  std::string mirror;
+  std::string lock;            ///< lock file; empty: beside the profile
+  std::string vars_template;   ///< empty variable store of the firmware
+  bool offline = false;
+  bool update_lock = false;
+  bool compress = false;       ///< disk.raw.zst as well
+  AgentFiles agent;
+};
+
+struct BuildSummary {
+  Baseline baseline;
+  std::string out;
+};
+
+/// Errors leave what was in `out` as it was. `busy` when another build works on the same folder.
+Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, Progress& progress);
+
+/// One step of a plan: what it makes and of what.
+struct PlanStep {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> inputs;
+  std::string output;
+};
+/// What build() would do, without running anything.
+std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options);
+
+/// The lock file that belongs to a profile: beside it, named after it.
+std::string lock_path(const Profile& profile, const BuildOptions& options);
+
+}  // namespace ingot::builder

@@ -1,0 +1,28 @@
+// Pure functions from a profile to the files and edits that make a base tree into a node.
+#pragma once
+
+#include "ingot/base/result.hpp"
+#include "ingot/builder/tree.hpp"
+#include "ingot/model/profile.hpp"
+
+namespace ingot::builder {
+
+/// What the overlay adds besides the profile's own [files].
+struct AgentFiles {
+  SharedSource binary;  ///< ingot-agent, statically linked
+  std::string unit;     ///< text of ingot-agent.service
+};
+
+/// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
+/// Error (missing) when the tree is not one that systemd can boot.
+Result<Tree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+
+/// /etc/shadow with root's password field locked ("!*"), whatever it was.
+Result<std::string> lock_root(std::string_view shadow);
+/// os-release with IMAGE_ID and IMAGE_VERSION set to the profile's name and version (os-release(5)).
+std::string os_release_with_image(std::string_view os_release, const Profile& profile);
+
+/// The kernel command line up to, but without, roothash=, which the UKI step alone appends.
+std::string kernel_command_line(const Profile& profile);
+
+}  // namespace ingot::builder

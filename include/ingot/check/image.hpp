@@ -1,0 +1,36 @@
+// Is a disk image what its baseline says? Every byte that a boot trusts is read from the image itself.
+#pragma once
+
+#include "ingot/codec/gpt.hpp"
+#include "ingot/codec/verity.hpp"
+#include "ingot/codec/variable_store.hpp"
+#include "ingot/model/baseline.hpp"
+#include "ingot/model/finding.hpp"
+
+namespace ingot::check {
+
+/// The parts of a disk image, as views of it.
+struct ImageParts {
+  SharedSource disk;
+  codec::Gpt gpt;
+  SharedSource uki;     ///< EFI/BOOT/BOOTX64.EFI on the ESP
+  SharedSource root;
+  SharedSource verity;
+  std::vector<std::string> esp_files;  ///< every file on the ESP
+};
+/// Errors (malformed): no GPT, no ESP, root or verity partition, no UKI on the ESP.
+Result<ImageParts> open_image(SharedSource disk);
+
+/// Where a verity check stopped.
+struct VerityMismatch {
+  std::uint32_t level = 0;  ///< 0: data blocks; above: hash blocks
+  std::uint64_t block = 0;
+};
+/// Hashes the whole data device against the tree and the tree against `root_hash`; nothing when all of it matches.
+Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const ByteSource& hashes, Bytes root_hash);
+
+/// Compares an image with its baseline: partition ids, files on the ESP, UKI, expected events, root hash, every root block.
+/// `db` is the db variable's data; empty: the authority that lets the UKI start is not judged.
+Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline& baseline, Bytes db);
+
+}  // namespace ingot::check
