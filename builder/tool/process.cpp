@@ -6,8 +6,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,7 +189,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   Result<Completed> wait(const InputWriter* input) {
-    const Descriptor process(::pidfd_open(pid_, 0));
+    const Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!process.is_open()) return fail(io_error("watching a tool", errno));
     const auto started = Clock::now();
     std::optional<Clock::time_point> ended;

@@ -41,7 +41,7 @@ void write_tar(const std::string& path, const std::vector<Item>& items) {
     if (item.type == AE_IFLNK) archive_entry_set_symlink(entry, item.content.c_str());
     if (!item.hard_link_to.empty()) archive_entry_set_hardlink(entry, item.hard_link_to.c_str());
     for (const auto& [name, value] : item.xattrs) archive_entry_xattr_add_entry(entry, name.c_str(), value.data(), value.size());
-    REQUIRE(archive_write_header(out, entry) == ARCHIVE_OK);
+    REQUIRE(archive_write_header(out, entry) >= ARCHIVE_WARN);  // a warning: no locale is set
     if (item.type == AE_IFREG && item.hard_link_to.empty())
       REQUIRE(archive_write_data(out, item.content.data(), item.content.size()) == static_cast<la_ssize_t>(item.content.size()));
     archive_entry_free(entry);

@@ -42,6 +42,8 @@ Result<BaseTree> make_base_tree(const Profile& profile, const BaseOptions& optio
 /// Paths that a golden image must not carry (SSH host keys, machine-id, seeds, logs, caches, apt lists): one table.
 /// Removes or empties them.
 void strip_tree(Tree& tree);
+/// Takes root's password, and the empty password of any account, out of /etc/shadow: keys remain the only way in.
+Result<void> lock_accounts(Tree& tree);
 
 /// Indexes an uncompressed tar (any format libarchive reads, PAX xattrs included) without unpacking it.
 Result<Tree> index_tar(const std::string& tar_path, Progress& progress);

@@ -1,0 +1,31 @@
+// One profile file applied over what it extends.
+#pragma once
+
+
+#include <map>
+
+#include "command_line.hpp"
+#include "ingot/model/profile.hpp"
+
+namespace ingot::builder::detail {
+
+/// A profile while its files are applied, base first, with what only the end can judge.
+struct Draft {
+  Profile profile;
+  std::optional<Located<Compression>> compression;
+  std::optional<Located<int>> compression_level;
+  std::optional<TextLocation> filesystem_at;
+  std::map<std::string, ExtraFile> files;  ///< by path
+  ShellAccess shell = ShellAccess::refused;
+  TextLocation end;  ///< of the file that was asked for: where missing keys are reported
+};
+
+/// Applies one file's tables. `folder` is where the file lies: sources and images are relative to it.
+Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder);
+/// `[files]`, in files.cpp.
+Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder);
+
+/// What only shows when all files are applied: required keys, contradictions, defaults.
+Result<Profile> finish(Draft draft);
+
+}  // namespace ingot::builder::detail
