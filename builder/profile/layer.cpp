@@ -210,18 +210,18 @@ Result<void> apply_disk(Draft& draft, const TableReader& table) {
 Result<void> apply_phases(std::vector<std::string>& into, const LocatedTexts& phases, const TextLocation& at) {
   if (phases.empty()) return wrong(at, "phases is empty, expected at least \"enter-initrd\"");
   const Names known(std::begin(boot_phases), std::end(boot_phases));
-  auto last = known.begin();
   into.clear();
   for (const auto& phase : phases) {
-    const auto place = std::find(known.begin(), known.end(), phase.value);
-    if (place == known.end()) {
-      const auto close = nearest(phase.value, known);
-      return wrong(phase.at, fmt::format("\"{}\" is no boot phase, expected {}", phase.value, quoted_list(known)),
-                   close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
+    if (into.size() < known.size() && phase.value == known[into.size()]) {
+      into.push_back(phase.value);
+      continue;
     }
-    if (!into.empty() && place <= last) return wrong(phase.at, fmt::format("the phase \"{}\" is out of order", phase.value));
-    last = place;
-    into.push_back(phase.value);
+    if (std::find(known.begin(), known.end(), phase.value) != known.end())
+      return wrong(phase.at, fmt::format("the phase \"{}\" is out of order", phase.value),
+                   fmt::format("every boot goes through {}, in this order: name all up to the last one you want", quoted_list(known)));
+    const auto close = nearest(phase.value, known);
+    return wrong(phase.at, fmt::format("\"{}\" is no boot phase, expected one of {}", phase.value, quoted_list(known)),
+                 close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
   }
   return {};
 }
@@ -311,6 +311,8 @@ Result<Profile> finish(Draft draft) {
   const auto* packages = std::get_if<PackageBase>(&profile.base);
   if (packages != nullptr && packages->packages.empty())
     return wrong(draft.end, "the profile has no base", "extend base.toml, or give packages or an image in [base]");
+  for (const auto& parameter : profile.kernel.command_line)  // a file may take back the allow_shell of one it extends
+    TRY(check_parameter({parameter, draft.end}, draft.shell));
   TRY(finish_root(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
