@@ -21,8 +21,8 @@ constexpr std::size_t salt_bytes_cap = 256;  // the superblock's field
 /// What a thread reads at a time: 1 MiB of blocks, whose digests fill whole hash blocks.
 constexpr std::uint64_t blocks_per_chunk = 2 * digests_per_block;
 
-/// SHA-256(salt || block), many times. One context, started over without fetching the algorithm or allocating again: measured
-/// within 2% of the bare compression function.
+/// SHA-256(salt || block), many times. One context, started over without fetching the algorithm or allocating again:
+/// measured within 2% of the bare compression function.
 class BlockHasher {
  public:
   static Result<BlockHasher> create(Bytes salt) {
@@ -33,8 +33,10 @@ class BlockHasher {
   }
   Result<void> hash(Bytes block, MutableBytes digest) {
     auto* context = context_.get();
-    if (EVP_DigestInit_ex2(context, nullptr, nullptr) != 1 || EVP_DigestUpdate(context, salt_.data(), salt_.size()) != 1 ||
-        EVP_DigestUpdate(context, block.data(), block.size()) != 1 || EVP_DigestFinal_ex(context, digest.data(), nullptr) != 1)
+    if (EVP_DigestInit_ex2(context, nullptr, nullptr) != 1 ||
+        EVP_DigestUpdate(context, salt_.data(), salt_.size()) != 1 ||
+        EVP_DigestUpdate(context, block.data(), block.size()) != 1 ||
+        EVP_DigestFinal_ex(context, digest.data(), nullptr) != 1)
       return fail(crypto::openssl_error(ErrorCode::internal, "SHA-256"));
     return {};
   }
@@ -53,13 +55,18 @@ struct Level {
   std::uint64_t to_offset_bytes;
 };
 
-std::uint64_t hash_blocks_for(std::uint64_t block_count) { return (block_count + digests_per_block - 1) / digests_per_block; }
+std::uint64_t hash_blocks_for(std::uint64_t block_count) {
+  return (block_count + digests_per_block - 1) / digests_per_block;
+}
 
 /// The chunks of one level, taken by however many threads there are.
 class LevelJob {
  public:
   LevelJob(const Level& level, Bytes salt, OutputFile& out)
-      : level_(level), salt_(salt), out_(out), chunk_count_((level.block_count + blocks_per_chunk - 1) / blocks_per_chunk) {}
+      : level_(level),
+        salt_(salt),
+        out_(out),
+        chunk_count_((level.block_count + blocks_per_chunk - 1) / blocks_per_chunk) {}
 
   Result<void> run(Progress* progress) {
     const auto threads = std::min<std::uint64_t>(chunk_count_, std::max(1U, std::thread::hardware_concurrency()));
@@ -94,8 +101,10 @@ class LevelJob {
       TRY(level_.from.read(level_.from_offset_bytes + first * block_bytes, data));
       std::fill(digests.begin(), digests.end(), std::uint8_t{0});
       for (std::uint64_t i = 0; i < count; ++i)
-        TRY(hasher.hash(data.subspan(i * block_bytes, block_bytes), MutableBytes(digests).subspan(i * digest_bytes, digest_bytes)));
-      TRY(out_.write_at(level_.to_offset_bytes + first * digest_bytes, Bytes(digests).first(hash_blocks_for(count) * block_bytes)));
+        TRY(hasher.hash(data.subspan(i * block_bytes, block_bytes),
+                        MutableBytes(digests).subspan(i * digest_bytes, digest_bytes)));
+      TRY(out_.write_at(level_.to_offset_bytes + first * digest_bytes,
+                        Bytes(digests).first(hash_blocks_for(count) * block_bytes)));
       if (progress != nullptr) progress->at(first + count, level_.block_count);
     }
     return {};
@@ -134,8 +143,10 @@ Result<Verity> make_verity(const std::string& data_path, Bytes salt, const Guid&
                            Progress& progress) {
   const auto data = TRY(file_source(data_path));
   if (data->size() == 0 || data->size() % block_bytes != 0)
-    return fail(ErrorCode::malformed, fmt::format("{}: {} bytes are not a whole number of 4096-byte blocks", data_path, data->size()));
-  if (salt.size() > salt_bytes_cap) return fail(ErrorCode::limit, fmt::format("a verity salt of {} bytes; 256 are the most", salt.size()));
+    return fail(ErrorCode::malformed,
+                fmt::format("{}: {} bytes are not a whole number of 4096-byte blocks", data_path, data->size()));
+  if (salt.size() > salt_bytes_cap)
+    return fail(ErrorCode::limit, fmt::format("a verity salt of {} bytes; 256 are the most", salt.size()));
 
   Verity verity;
   verity.superblock.uuid = uuid;

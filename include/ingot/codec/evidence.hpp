@@ -1,3 +1,4 @@
+// The evidence file "ingot-evidence/1". Every field: verifier/codec/evidence.md.
 #pragma once
 
 #include "ingot/base/result.hpp"
@@ -9,5 +10,13 @@ inline constexpr std::uint64_t evidence_size_cap_bytes = 64u << 20;
 
 std::string encode_evidence(const Evidence& evidence);
 Result<Evidence> decode_evidence(Bytes json);
+
+/// The qualifying data of the quote (32 bytes): SHA-256 over "ingot-quote/1" NUL, nonce and node id (each behind
+/// its length, u32 big-endian), and the SHA-256 of the event log, the userspace log and the IMA list. So a quote
+/// says whose evidence it is, for which question, and which logs go with it.
+Buffer quote_binding(const Evidence& evidence);
+
+/// PCRs that a quote must cover, in each active bank of predicted_banks: 0 to 14.
+inline constexpr PcrIndex quoted_pcr_count = 15;
 
 }  // namespace ingot::codec

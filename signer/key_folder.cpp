@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "ingot/base/output.hpp"
+#include "ingot/crypto/random.hpp"
+#include "key_state.hpp"
+
+namespace ingot::signer {
+namespace {
+namespace fs = std::filesystem;
+
+using BioHandle = std::unique_ptr<BIO, crypto::Deleter<BIO_free_all>>;
+
+constexpr unsigned rsa_bits = 2048;  // what every UEFI firmware verifies
+constexpr long certificate_days = 20 * 365;
+
+struct KeyRow {
+  const char* name;
+  bool rsa;
+  const char* common_name;  ///< of its certificate; null: the public key alone is kept
+};
+constexpr std::array<KeyRow, 5> rows = {{{"PK", true, "Ingot Platform Key"},
+                                         {"KEK", true, "Ingot Key Exchange Key"},
+                                         {"db", true, "Ingot Secure Boot Signing"},
+                                         {"pcr", true, nullptr},
+                                         {"baseline", false, nullptr}}};
+
+Result<KeyHandle> generate(const KeyRow& row) {
+  KeyHandle key(row.rsa ? EVP_RSA_gen(rsa_bits) : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  if (!key) return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the {} key", row.name)));
+  return key;
+}
+
+bool add_extension(X509* certificate, int nid, const char* value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
+  const std::unique_ptr<X509_EXTENSION, crypto::Deleter<X509_EXTENSION_free>> extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value));
+  return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
+}
+
+Result<CertificateHandle> self_sign(EVP_PKEY* key, const char* common_name) {
+  CertificateHandle certificate(X509_new());
+  auto serial = crypto::random_bytes(16);
+  serial[0] &= 0x7F;  // RFC 5280, "Serial Number": positive
+  const std::unique_ptr<BIGNUM, crypto::Deleter<BN_free>> number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
+  X509_NAME* name = X509_get_subject_name(certificate.get());
+  const bool ok =
+      X509_set_version(certificate.get(), X509_VERSION_3) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
+      X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0) != nullptr &&
+      X509_time_adj_ex(X509_getm_notAfter(certificate.get()), certificate_days, 0, nullptr) != nullptr &&
+      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, static_cast<const unsigned char*>(static_cast<const void*>(common_name)), -1, -1, 0) == 1 &&
+      X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key) == 1 &&
+      add_extension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") && add_extension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
+      add_extension(certificate.get(), NID_ext_key_usage, "codeSigning") && add_extension(certificate.get(), NID_subject_key_identifier, "hash") &&
+      X509_sign(certificate.get(), key, EVP_sha256()) > 0;
+  if (!ok) return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the certificate \"{}\"", common_name)));
+  return certificate;
+}
+
+/// The text of a memory BIO; wiped from the BIO when that is freed.
+Bytes view(BIO* bio) {
+  unsigned char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
+Result<void> write_key(const KeyFolder& folder, const KeyRow& row) {
+  const auto key = TRY(generate(row));
+  const BioHandle secret(BIO_new(BIO_s_secmem()));
+  if (PEM_write_bio_PKCS8PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "encoding a private key"));
+  TRY(write_file(folder.key(row.name), view(secret.get()), 0600));
+  const BioHandle open(BIO_new(BIO_s_mem()));
+  if (row.common_name == nullptr) {
+    PEM_write_bio_PUBKEY(open.get(), key.get());
+    return write_file(folder.public_key(row.name), view(open.get()));
+  }
+  const auto certificate = TRY(self_sign(key.get(), row.common_name));
+  PEM_write_bio_X509(open.get(), certificate.get());
+  return write_file(folder.certificate(row.name), view(open.get()));
+}
+
+}  // namespace
+
+Result<KeyFolder> init_keys(const std::string& given) {
+  std::error_code ec;
+  fs::path path = fs::absolute(given, ec).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  if (fs::exists(path, ec) && !(fs::is_directory(path, ec) && fs::is_empty(path, ec)))
+    return fail(ErrorCode::usage, fmt::format("{} already exists and is not an empty folder", given), "keys are never overwritten; choose a new folder");
+  fs::create_directories(path.parent_path(), ec);
+  if (ec) return fail(io_error(fmt::format("creating {}", path.parent_path().string()), ec.value()));
+  std::string work = path.string() + ".XXXXXX";
+  if (::mkdtemp(work.data()) == nullptr) return fail(io_error(fmt::format("creating a folder beside {}", given), errno));
+  struct Cleanup {
+    const std::string& path;
+    ~Cleanup() {
+      std::error_code ignored;
+      fs::remove_all(path, ignored);
+    }
+  } cleanup{work};
+  const KeyFolder made{work};
+  for (const auto& row : rows) TRY(write_key(made, row));
+  const auto owner = to_text(derive_guid(crypto::random_bytes(16))) + "\n";
+  TRY(write_file(work + "/owner.guid", as_bytes(owner)));
+  if (::chmod(work.c_str(), 0700) != 0 || ::rename(work.c_str(), path.c_str()) != 0) return fail(io_error(fmt::format("creating {}", given), errno));
+  return KeyFolder{path.string()};
+}
+
+Result<KeyFolder> open_keys(const std::string& folder) {
+  const KeyFolder keys{folder};
+  std::error_code ec;
+  if (!fs::is_directory(folder, ec))
+    return fail(ErrorCode::missing, fmt::format("no key folder {}", folder), fmt::format("make one with `ingot keys init {}`", folder));
+  for (const auto& row : rows) {
+    const auto key = TRY(SigningKey::load(keys.key(row.name), row.common_name != nullptr ? keys.certificate(row.name) : std::string{}));
+    if (row.common_name != nullptr) continue;
+    const auto pem = TRY(read_file(keys.public_key(row.name), 64u << 10));
+    const auto open = TRY_IN(keys.public_key(row.name), crypto::PublicKey::from_pem(as_text(pem)));
+    if (open.spki_der() != key.public_key().spki_der())
+      return fail(ErrorCode::crypto, fmt::format("{} does not belong to {}", keys.public_key(row.name), keys.key(row.name)));
+  }
+  TRY(owner_guid(keys));
+  return keys;
+}
+
+Result<Guid> owner_guid(const KeyFolder& keys) {
+  const std::string path = keys.path + "/owner.guid";
+  const auto bytes = TRY(read_file(path, 64));
+  auto text = as_text(bytes);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  const auto guid = parse_guid(text);
+  if (!guid) return fail(ErrorCode::malformed, fmt::format("{} does not hold a GUID", path), "put the signature owner's GUID there, one line");
+  return *guid;
+}
+
+}  // namespace ingot::signer

@@ -1,0 +1,57 @@
+// DSSE envelopes, PCR policy signatures, Secure Boot key lists.
+#include <fmt/format.h>
+
+#include "ingot/base/writer.hpp"
+#include "ingot/codec/esl.hpp"
+#include "ingot/crypto/hash.hpp"
+#include "ingot/signer/sign.hpp"
+
+namespace ingot::signer {
+namespace {
+
+/// TPM 2.0 Library, part 3, "TPM2_PolicyPCR", from a fresh policy session, SHA-256 bank, PCR 11 alone:
+/// 1. pcrDigest = H(values of the selected PCRs)
+/// 2. policyDigest = H(0...0 || TPM_CC_PolicyPCR || TPML_PCR_SELECTION || pcrDigest)
+Buffer policy_pcr11(Bytes pcr11) {
+  constexpr std::uint32_t tpm_cc_policy_pcr = 0x0000017F;
+  Writer in;
+  in.fill(32).u32be(tpm_cc_policy_pcr);
+  in.u32be(1).u16be(static_cast<std::uint16_t>(HashAlg::sha256)).u8(3).u8(0x00).u8(1u << (11 - 8)).u8(0x00);
+  return crypto::sha256(in.bytes(crypto::sha256(pcr11)).view());
+}
+
+/// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the same.
+constexpr codec::EfiTime enrolment_time{2024, 1, 1, 0, 0, 0};
+
+}  // namespace
+
+Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
+  const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
+  std::string entries;
+  for (const auto& phase : phases) {
+    const auto value = phase.value.find(HashAlg::sha256);
+    if (value == phase.value.end()) return fail(ErrorCode::internal, "a boot phase without a SHA-256 value");
+    const auto policy = policy_pcr11(value->second);
+    const auto signature = TRY(key.sign(HashAlg::sha256, policy));
+    entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",", fingerprint, to_hex(policy), to_base64(signature));
+  }
+  return fmt::format(R"({{"sha256":[{}]}})", entries) + "\n";
+}
+
+Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key) {
+  const auto message = codec::pre_authentication_encoding(payload_type, payload);
+  return codec::DsseEnvelope{std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), TRY(key.sign(HashAlg::sha256, message))}}};
+}
+
+Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
+  const auto owner = TRY(owner_guid(keys));
+  const auto list = [&](const char* name) -> Result<Buffer> {
+    const auto key = TRY(SigningKey::load(keys.key(name), keys.certificate(name)));
+    return codec::encode_signature_lists({codec::x509_list(owner, TRY(key.certificate()).der())});
+  };
+  // An empty dbx cannot be told from one that was deleted: one entry that matches nothing marks it as ours.
+  const codec::SignatureList nothing{codec::efi_cert_sha256_guid, {}, {{owner, Buffer(32)}}};
+  return codec::SecureBootKeys{TRY(list("PK")), TRY(list("KEK")), TRY(list("db")), codec::encode_signature_lists({nothing}), enrolment_time};
+}
+
+}  // namespace ingot::signer
