@@ -13,7 +13,7 @@
 #include "ingot/codec/evidence.hpp"
 #include "ingot/crypto/random.hpp"
 #include "ingot/rig/rig.hpp"
-#include "ingot/rig/small_image.hpp"
+#include "ingot/rig/probe_disk.hpp"
 #include "ingot/rig/tamper.hpp"
 
 namespace ingot::cli {

@@ -144,9 +144,9 @@ Result<void> make_probe_uki(Build& build, const BaseTree& base) {
   auto parts = TRY(common_parts(build, base));
   build.progress.step("probe", "signed UKI that reports what the firmware measured");
   StepInputs inputs("probe-initrd");
-  inputs.add("base", base.digest).add("agent", to_hex(TRY(crypto::hash_source(HashAlg::sha256, *build.options.agent.binary))));
+  inputs.add("agent", to_hex(TRY(crypto::hash_source(HashAlg::sha256, *build.options.agent.binary))));
   const auto initrd = TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
-    return make_probe_initrd(base.tree, build.options.agent.binary, path);
+    return make_probe_initrd(build.options.agent.binary, path);
   }));
   parts.initrd = TRY(file_source(initrd));
   parts.command_line = probe_command_line;

@@ -30,6 +30,11 @@ struct InitrdOptions {
 /// The initrd as a zstd-compressed newc cpio, made of files of the tree.
 Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path, Progress& progress);
 
+/// Initrd of the probe: the agent as /init and nothing else. The kernels of Debian's cloud flavour have TPM and virtio-serial
+/// drivers built in.
+Result<void> make_probe_initrd(const SharedSource& agent, const std::string& out_path);
+inline constexpr const char* probe_command_line = "console=ttyS0 panic=-1 module.sig_enforce=1 lockdown=integrity";
+
 struct UkiParts {
   SharedSource stub;       ///< systemd's linuxx64.efi.stub, unsigned
   SharedSource kernel;    ///< the bzImage, becomes .linux

@@ -14,10 +14,12 @@ Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe
 /// systemd-stub's version as its .sdmagic section says it: "257.9-1~deb13u1" -> 257.
 Result<std::uint32_t> stub_version(const ByteSource& uki, const codec::Pe& pe);
 
-/// Section names in the order in which a stub of that version measures them into PCR 11.
+/// Section names in the order in which a stub of that version measures them into PCR 11. Error (unsupported) for a
+/// version whose order nobody has checked: guessing would predict a wrong value with a straight face.
 Result<std::vector<std::string>> measured_sections(std::uint32_t stub_version);
 
-/// PCR 11 events of a UKI's sections, in order, without phases; `linux` is the first.
+/// PCR 11 events of a UKI's sections, in order, without phases; `linux` is the first. For each section its name
+/// (cause ".cmdline, name"), then its content (cause ".cmdline", text where it is text).
 Result<std::vector<ExpectedEvent>> section_events(const ByteSource& uki, const codec::Pe& pe);
 /// The events of boot phases: "enter-initrd", "leave-initrd", "sysinit", "ready".
 std::vector<ExpectedEvent> phase_events(const std::vector<std::string>& phases);
@@ -28,10 +30,15 @@ Result<std::vector<Baseline::PhaseValue>> phase_values(const std::vector<Expecte
                                                        const std::vector<std::string>& phases);
 
 /// Replays expected events from zero, no optional block taken; each PCR that occurs, plus `also` at its start value.
+/// Only banks for which every event has a digest.
 PcrValues replay_expected(const std::vector<ExpectedEvent>& events, std::span<const PcrIndex> also);
 
 /// All of PCR 4, 9, 11, 12, 13, 14 that booting this UKI directly (boot option, Secure Boot on) causes, in order.
-/// PCR 9 is the initrd as the stub concatenates it, streamed.
+/// PCR 9 is the initrd as the stub concatenates it, streamed. PCR 12, 13 and 14 get no event.
 Result<std::vector<ExpectedEvent>> uki_events(const ByteSource& uki, const std::vector<std::string>& phases);
+
+/// The command line that systemd-stub hands to the kernel for these .cmdline bytes: cut at the first NUL, control
+/// characters to spaces, white space trimmed at both ends.
+std::string kernel_command_line(Bytes cmdline_section);
 
 }  // namespace ingot::measure

@@ -27,7 +27,8 @@ struct BootRequest {
   Buffer nonce;
   double timeout_seconds = 600;
   std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
-  std::string serial_log;  ///< where the serial console is kept
+  std::string serial_log;  ///< where the serial console is kept; empty: thrown away
+  bool read_tpm_afterwards = false;  ///< fill BootOutcome::swtpm_pcrs
 };
 
 enum class BootEnd {

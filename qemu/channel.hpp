@@ -1,0 +1,33 @@
+// The host's end of the evidence port: nonce in, evidence out. The words are in verifier/agent/port.hpp.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ingot/base/bytes.hpp"
+#include "ingot/base/result.hpp"
+
+namespace ingot::rig {
+
+class EvidenceChannel {
+ public:
+  /// Connects to the socket that QEMU listens on, waiting up to 10 s for it, and writes the nonce.
+  static Result<EvidenceChannel> connect(const std::string& socket_path, Bytes nonce);
+  EvidenceChannel(EvidenceChannel&& other) noexcept;
+  EvidenceChannel& operator=(EvidenceChannel&&) = delete;
+  ~EvidenceChannel();
+
+  /// Waits up to `wait_ms` for more; the evidence once it is complete, nothing before. Errors: the agent reported one, or
+  /// wrote something else than the protocol says.
+  Result<std::optional<Buffer>> poll(int wait_ms);
+
+ private:
+  explicit EvidenceChannel(int fd) : fd_(fd) {}
+  int fd_;
+  Buffer received_;
+};
+
+/// The message in what was received so far; nothing while it is incomplete. Pure.
+Result<std::optional<Buffer>> parse_evidence_message(Bytes received);
+
+}  // namespace ingot::rig

@@ -1,0 +1,32 @@
+// The rig's channel: a virtio-serial port. The host writes one line "ingot-nonce/1 HEX", the agent answers with one line
+// "ingot-evidence/1 LENGTH" and LENGTH bytes, or "ingot-error/1 TEXT".
+#pragma once
+
+#include <string>
+
+#include "ingot/base/bytes.hpp"
+#include "ingot/base/result.hpp"
+
+namespace ingot::agent {
+
+inline constexpr const char* evidence_port = "org.ingot.evidence";
+
+class Port {
+ public:
+  /// Waits up to `timeout_seconds` for the port to appear.
+  static Result<Port> open(const std::string& name, double timeout_seconds);
+  Port(Port&& other) noexcept;
+  Port& operator=(Port&&) = delete;
+  ~Port();
+
+  Result<Buffer> read_nonce();
+  Result<void> write_evidence(Bytes evidence);
+  void write_error(const std::string& text);
+
+ private:
+  explicit Port(int fd) : fd_(fd) {}
+  Result<void> write_all(Bytes bytes);
+  int fd_;
+};
+
+}  // namespace ingot::agent
