@@ -69,22 +69,26 @@ Result<SoftwareTpm> SoftwareTpm::start(const std::string& state, const std::stri
 }
 
 Result<PcrValues> SoftwareTpm::read_pcrs() {
-  // 1. The volatile state, PCRs included, is saved through the control channel that the dead machine left free.
-  const std::string saved = run_ + "/volatile";
-  TRY(builder::run_checked({.argv = {"swtpm_ioctl", "--unix", socket_, "--save", "volatile", saved}, .timeout_seconds = 20}));
+  const auto control = [](const std::string& socket_path, std::vector<std::string> words) -> Result<void> {
+    words.insert(words.begin(), {"swtpm_ioctl", "--unix", socket_path});
+    TRY(builder::run_checked({.argv = words, .timeout_seconds = 20}));
+    return {};
+  };
+  // 1. The whole state, PCRs included, is saved through the control channel that the dead machine left free.
+  const std::string blobs[] = {"permanent", "volatile"};
+  for (const auto& blob : blobs) TRY(control(socket_, {"--save", blob, run_ + "/" + blob}));
   // 2. A second TPM continues from it, with a command socket that tpm2-tools can speak to.
   const std::string state = run_ + "/second";
   const std::string socket = run_ + "/ask";
   std::error_code ec;
   fs::create_directories(state, ec);
   if (ec) return fail(io_error(fmt::format("creating {}", state), ec.value()));
-  TRY(builder::run_checked({.argv = {"swtpm_ioctl", "--unix", socket_, "--save", "permanent", state + "/tpm2-00.permall"}, .timeout_seconds = 20}));
-  fs::copy_file(saved, state + "/tpm2-00.volatilestate", ec);
-  if (ec) return fail(io_error("copying the TPM's state", ec.value()));
   auto second = TRY(builder::Background::start({.argv = {"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + state, "--server", "type=unixio,path=" + socket,
-                                                         "--ctrl", "type=unixio,path=" + socket + ".ctrl", "--flags", "not-need-init"}},
+                                                         "--ctrl", "type=unixio,path=" + socket + ".ctrl"}},
                                                run_ + "/second.log"));
-  TRY(wait_for(second, socket, run_ + "/second.log"));
+  TRY(wait_for(second, socket + ".ctrl", run_ + "/second.log"));
+  for (const auto& blob : blobs) TRY(control(socket + ".ctrl", {"--load", blob, run_ + "/" + blob}));
+  TRY(control(socket + ".ctrl", {"-i"}));
   PcrValues values;
   for (const auto bank : predicted_banks) {
     const std::string out = run_ + "/pcrs";

@@ -22,7 +22,11 @@ struct ProbeEntry {
 
 Error archive_error_of(archive* handle) {
   const char* text = archive_error_string(handle);
-  return Error{ErrorCode::io, std::string("writing the probe's initrd: ") + (text != nullptr ? text : "unknown error"), {}, std::nullopt, std::nullopt};
+  return Error{ErrorCode::io,
+               std::string("writing the probe's initrd: ") + (text != nullptr ? text : "unknown error"),
+               {},
+               std::nullopt,
+               std::nullopt};
 }
 
 }  // namespace
@@ -52,7 +56,8 @@ Result<void> make_probe_initrd(const SharedSource& agent, const std::string& out
     if (archive_write_header(handle.get(), entry.get()) != ARCHIVE_OK) return fail(archive_error_of(handle.get()));
     if (row.type != AE_IFREG) continue;
     TRY(for_each_chunk(*agent, 0, agent->size(), [&](Bytes chunk) -> Result<void> {
-      if (archive_write_data(handle.get(), chunk.data(), chunk.size()) != static_cast<la_ssize_t>(chunk.size())) return fail(archive_error_of(handle.get()));
+      if (archive_write_data(handle.get(), chunk.data(), chunk.size()) != static_cast<la_ssize_t>(chunk.size()))
+        return fail(archive_error_of(handle.get()));
       return {};
     }));
   }

@@ -51,7 +51,7 @@ void report_progress(guestfs_h*, void* context, std::uint64_t, int, int, const c
   if (count >= 4) static_cast<Progress*>(context)->at(numbers[2], numbers[3]);
 }
 
-Result<Guestfs> launch(const std::string& image, const std::string& scratch, Progress& progress) {
+Result<Guestfs> launch(const std::string& image, const std::string& scratch, const std::string& appliance, Progress& progress) {
   if (!has_kernel())
     return fail(ErrorCode::missing, "libguestfs starts this machine's kernel in a virtual machine, and /boot has none",
                 "install the Debian package linux-image-cloud-amd64");
@@ -61,7 +61,7 @@ Result<Guestfs> launch(const std::string& image, const std::string& scratch, Pro
   guestfs_set_error_handler(handle, nullptr, nullptr);  // libraries do not print
   (void)guestfs_set_event_callback(handle, report_progress, GUESTFS_EVENT_PROGRESS, 0, &progress);
   if (guestfs_set_backend(handle, "direct") != 0 || guestfs_set_tmpdir(handle, scratch.c_str()) != 0 ||
-      guestfs_set_cachedir(handle, scratch.c_str()) != 0)
+      guestfs_set_cachedir(handle, appliance.c_str()) != 0)
     return fail(failure(handle, "preparing libguestfs"));
   if (!kvm_works() && guestfs_set_backend_setting(handle, "force_tcg", "1") != 0) return fail(failure(handle, "preparing libguestfs"));
   // Probing the format of a raw image would let its content choose qcow2 and name other files: detect it from the header here.
@@ -95,22 +95,26 @@ Result<void> mount_root(guestfs_h* handle) {
   return fail(ErrorCode::unsupported, "no operating system was found in it", "import a tar of its root file system instead");
 }
 
-Result<void> extract(const std::string& image, const std::string& tar, const std::string& scratch, Progress& progress) {
+Result<void> extract(const std::string& image, const std::string& tar, const std::string& scratch, const std::string& appliance,
+                     Progress& progress) {
   progress.step("virtual machine", "libguestfs, read-only");
-  const auto guest = TRY(launch(image, scratch, progress));
+  const auto guest = TRY(launch(image, scratch, appliance, progress));
   TRY(mount_root(guest.get()));
   progress.step("extract", image);
-  const guestfs_tar_out_opts_argv options{.bitmask = GUESTFS_TAR_OUT_OPTS_XATTRS_BITMASK | GUESTFS_TAR_OUT_OPTS_SELINUX_BITMASK |
-                                                     GUESTFS_TAR_OUT_OPTS_ACLS_BITMASK | GUESTFS_TAR_OUT_OPTS_NUMERICOWNER_BITMASK,
-                                          .compress = nullptr,
-                                          .numericowner = 1,
-                                          .excludes = nullptr,
-                                          .xattrs = 1,
-                                          .selinux = 1,
-                                          .acls = 1};
-  if (guestfs_tar_out_opts_argv(guest.get(), "/", tar.c_str(), &options) != 0) return fail(failure(guest.get(), "reading its files"));
+  if (guestfs_tar_out_opts(guest.get(), "/", tar.c_str(), GUESTFS_TAR_OUT_OPTS_NUMERICOWNER, 1, GUESTFS_TAR_OUT_OPTS_XATTRS, 1,
+                           GUESTFS_TAR_OUT_OPTS_SELINUX, 1, GUESTFS_TAR_OUT_OPTS_ACLS, 1, -1) != 0)
+    return fail(failure(guest.get(), "reading its files"));
   if (guestfs_shutdown(guest.get()) != 0) return fail(failure(guest.get(), "stopping libguestfs's virtual machine"));
   return {};
+}
+
+/// libguestfs builds the system it boots once, in about a minute, and keeps it here.
+Result<std::string> appliance_folder(const Cache& cache) {
+  const auto folder = cache.path("guestfs");
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code) return fail(io_error(fmt::format("creating {}", folder), code.value()));
+  return folder;
 }
 
 }  // namespace
@@ -141,7 +145,7 @@ Result<Imported> import_disk_image(const std::string& path, const std::string& c
   } else {
     const auto work = TRY(cache.work());
     const auto made = work.path() + "/tree.tar";
-    TRY_IN(path, extract(std::filesystem::absolute(path).string(), made, work.path(), progress));
+    TRY_IN(path, extract(std::filesystem::absolute(path).string(), made, work.path(), TRY(appliance_folder(cache)), progress));
     if (TRY(file_digest(*source, progress)) != digest) return fail(ErrorCode::io, fmt::format("{} changed while it was read", path));
     TRY_IN(path, index_tar(made, progress));
     TRY(publish(made, tar));

@@ -22,7 +22,7 @@ struct Feed {
   std::uint64_t at = 0;
   Buffer chunk = Buffer(chunk_bytes);
   crypto::Hasher hasher{HashAlg::sha256};
-  Result<void> result;
+  Result<void> result{};
 
   Result<Bytes> next() {
     const auto size = std::min<std::uint64_t>(chunk.size(), source.size() - at);

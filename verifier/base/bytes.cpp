@@ -1,5 +1,6 @@
 #include "ingot/base/bytes.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace ingot {

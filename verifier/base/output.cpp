@@ -8,9 +8,28 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
+#include <utility>
 
 namespace ingot {
+namespace {
+
+/// Precondition: not empty.
+bool is_zero(Bytes page) { return page[0] == 0 && std::equal(page.begin() + 1, page.end(), page.begin()); }
+
+/// The size of the longest run of pages at the start of `chunk` for which `holds` is true.
+template <typename Predicate>
+std::size_t leading_pages(Bytes chunk, Predicate holds) {
+  constexpr std::size_t page_size = 4096;
+  std::size_t size = 0;
+  while (size < chunk.size()) {
+    const Bytes page = chunk.subspan(size, std::min(page_size, chunk.size() - size));
+    if (!holds(page)) break;
+    size += page.size();
+  }
+  return size;
+}
+
+}  // namespace
 
 Result<OutputFile> OutputFile::create(const std::string& path, unsigned mode) {
   std::string temporary = path + ".XXXXXX";
@@ -54,16 +73,23 @@ Result<void> OutputFile::write_at(std::uint64_t offset, Bytes bytes) {
 }
 
 Result<void> OutputFile::copy_at(std::uint64_t offset, const ByteSource& source) {
-  constexpr std::size_t page = 4096;
-  return for_each_chunk(source, 0, source.size(), [&](Bytes chunk) -> Result<void> {
+  std::uint64_t at = offset;
+  TRY(for_each_chunk(source, 0, source.size(), [&](Bytes chunk) -> Result<void> {
     while (!chunk.empty()) {
-      const Bytes part = chunk.first(std::min(page, chunk.size()));
-      if (std::any_of(part.begin(), part.end(), [](std::uint8_t byte) { return byte != 0; })) TRY(write_at(offset, part));
-      offset += part.size();
-      chunk = chunk.subspan(part.size());
+      // A run of pages with content is one write; then a run of zero pages is none.
+      const std::size_t filled = leading_pages(chunk, [](Bytes page) { return !is_zero(page); });
+      TRY(write_at(at, chunk.first(filled)));
+      const std::size_t passed = filled + leading_pages(chunk.subspan(filled), is_zero);
+      at += passed;
+      chunk = chunk.subspan(passed);
     }
     return {};
-  });
+  }));
+  // Zeros at the end were not written, and count all the same.
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) return fail(io_error(fmt::format("writing {}", path_), errno));
+  if (static_cast<std::uint64_t>(info.st_size) >= at) return {};
+  return truncate(at);
 }
 
 Result<void> OutputFile::truncate(std::uint64_t size_bytes) {

@@ -2,27 +2,28 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "json.hpp"
 
 namespace ingot::codec {
 namespace {
 
 constexpr std::size_t signature_count_cap = 16;
+constexpr const char* remedy = "give a DSSE envelope, as `ingot build` writes it";
 
-Error malformed(std::string message) {
-  return Error{ErrorCode::malformed, std::move(message), "give a DSSE envelope, as `ingot build` writes it", std::nullopt, std::nullopt};
+/// A member that is there and is base64 (RFC 4648, "Base 64 Encoding"; the URL-safe alphabet is not taken).
+Result<Buffer> base64(const json::Value& object, const char* name) {
+  TRY(json::member(object, name));
+  return json::optional_base64(object, name);
 }
 
-Result<std::string> text_member(const nlohmann::json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_string()) return fail(malformed(fmt::format("the envelope has no text \"{}\"", name)));
-  return found->get<std::string>();
-}
-
-Result<Buffer> base64_member(const nlohmann::json& object, const char* name) {
-  auto bytes = parse_base64(TRY(text_member(object, name)));
-  if (!bytes) return fail(malformed(fmt::format("\"{}\" of the envelope is not base64", name)));
-  return *std::move(bytes);
+Result<DsseEnvelope> read_envelope(Bytes text) {
+  const auto document = TRY(json::parse(text));
+  DsseEnvelope envelope;
+  envelope.payload_type = TRY(json::text(document, "payloadType"));
+  envelope.payload = TRY(base64(document, "payload"));
+  for (const auto& one : *TRY(json::array(document, "signatures", signature_count_cap)))
+    envelope.signatures.push_back({TRY(json::optional_text(one, "keyid")), TRY(base64(one, "sig"))});
+  return envelope;
 }
 
 }  // namespace
@@ -34,32 +35,30 @@ Buffer pre_authentication_encoding(std::string_view payload_type, Bytes payload)
 }
 
 std::string encode_dsse(const DsseEnvelope& envelope) {
-  auto signatures = nlohmann::json::array();
+  auto signatures = json::Value::array();
   for (const auto& one : envelope.signatures)
     signatures.push_back({{"keyid", one.key_id}, {"sig", to_base64(one.signature)}});
-  return nlohmann::json{{"payloadType", envelope.payload_type}, {"payload", to_base64(envelope.payload)}, {"signatures", signatures}}.dump() + "\n";
+  const json::Value document = {{"payloadType", envelope.payload_type},
+                                {"payload", to_base64(envelope.payload)},
+                                {"signatures", std::move(signatures)}};
+  // Invalid UTF-8 is replaced: nlohmann throws on it otherwise.
+  return document.dump(-1, ' ', false, json::Value::error_handler_t::replace) + "\n";
 }
 
+// Protocol: members that are not known are ignored.
 Result<DsseEnvelope> decode_dsse(Bytes json) {
-  const auto document = nlohmann::json::parse(json.begin(), json.end(), nullptr, false);
-  if (!document.is_object()) return fail(malformed("not a signed document: no JSON object"));
-  DsseEnvelope envelope;
-  envelope.payload_type = TRY(text_member(document, "payloadType"));
-  envelope.payload = TRY(base64_member(document, "payload"));
-  const auto signatures = document.find("signatures");
-  if (signatures == document.end() || !signatures->is_array()) return fail(malformed("the envelope has no \"signatures\""));
-  if (signatures->size() > signature_count_cap) return fail(ErrorCode::limit, "more than 16 signatures");
-  for (const auto& one : *signatures) {
-    if (!one.is_object()) return fail(malformed("a signature of the envelope is not an object"));
-    const auto key_id = one.find("keyid");
-    envelope.signatures.push_back({key_id != one.end() && key_id->is_string() ? key_id->get<std::string>() : "", TRY(base64_member(one, "sig"))});
-  }
-  return envelope;
+  auto envelope = read_envelope(json);
+  if (envelope) return envelope;
+  auto error = std::move(envelope).error().in("signed document");
+  error.remedy = remedy;
+  return fail(std::move(error));
 }
 
 Result<Buffer> open_dsse(const DsseEnvelope& envelope, std::string_view payload_type, const crypto::PublicKey& key) {
   if (envelope.payload_type != payload_type)
-    return fail(malformed(fmt::format("the envelope holds \"{}\", not \"{}\"", envelope.payload_type, payload_type)));
+    return fail(ErrorCode::malformed,
+                fmt::format("the envelope holds \"{}\", not \"{}\"", envelope.payload_type, payload_type),
+                "give a document of the kind that is asked for");
   const auto message = pre_authentication_encoding(envelope.payload_type, envelope.payload);
   // keyid is a hint only (protocol: "MUST NOT be used for security decisions"): every signature is tried.
   for (const auto& one : envelope.signatures)

@@ -1,27 +1,71 @@
 #include "ingot/codec/esl.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
 
 namespace ingot::codec {
 namespace {
 
-constexpr std::size_t list_header_size = 28;
+constexpr std::uint32_t list_header_size = 28;
+constexpr std::uint32_t owner_size = 16;
 constexpr std::size_t entry_cap = 65536;
+constexpr std::uint32_t sha256_size = 32;
+
+/// EFI_SIGNATURE_LIST of one size of entries.
+void encode_run(Writer& out, const SignatureList& list, std::span<const SignatureData> entries) {
+  const std::size_t entry_size = entries.empty() ? 0 : owner_size + entries.front().data.size();
+  out.bytes(list.type.bytes);
+  out.u32le(static_cast<std::uint32_t>(list_header_size + list.header.size() + entry_size * entries.size()));
+  out.u32le(static_cast<std::uint32_t>(list.header.size())).u32le(static_cast<std::uint32_t>(entry_size));
+  out.bytes(list.header);
+  for (const auto& entry : entries) out.bytes(encode_signature_data(entry));
+}
+
+struct ListHeader {
+  Guid type;
+  std::uint32_t list_size = 0;
+  std::uint32_t header_size = 0;
+  std::uint32_t entry_size = 0;
+};
+
+/// What firmware holds a list to before it uses it (edk2 SecurityPkg/Library/AuthVariableLib,
+/// CheckSignatureListFormat()).
+std::string problem_of(const ListHeader& list) {
+  if (list.list_size < list_header_size || list.header_size > list.list_size - list_header_size)
+    return "a signature list is smaller than its header";
+  const std::uint32_t body = list.list_size - list_header_size - list.header_size;
+  if (body == 0) return {};
+  if (list.entry_size <= owner_size || body % list.entry_size != 0)
+    return "a signature list's size is no multiple of its entries'";
+  const bool digests = list.type == efi_cert_sha256_guid;
+  if (digests && list.entry_size != owner_size + sha256_size)
+    return fmt::format("a SHA-256 signature of {} bytes; 32 are a digest", list.entry_size - owner_size);
+  if ((digests || list.type == efi_cert_x509_guid) && list.header_size != 0)
+    return "a list of digests or certificates with a header, which those kinds do not have";
+  return {};
+}
 
 }  // namespace
 
-Buffer encode_signature_data(const SignatureData& data) { return Writer{}.bytes(data.owner.bytes).bytes(data.data).take(); }
+Buffer encode_signature_data(const SignatureData& data) {
+  return Writer{}.bytes(data.owner.bytes).bytes(data.data).take();
+}
 
 Buffer encode_signature_lists(const std::vector<SignatureList>& lists) {
   Writer out;
   for (const auto& list : lists) {
-    const std::size_t entry_size = list.signatures.empty() ? 0 : 16 + list.signatures.front().data.size();
-    out.bytes(list.type.bytes);
-    out.u32le(static_cast<std::uint32_t>(list_header_size + list.header.size() + entry_size * list.signatures.size()));
-    out.u32le(static_cast<std::uint32_t>(list.header.size())).u32le(static_cast<std::uint32_t>(entry_size));
-    out.bytes(list.header);
-    for (const auto& entry : list.signatures) out.bytes(encode_signature_data(entry));
+    std::span<const SignatureData> left = list.signatures;
+    do {
+      const auto other_size = std::find_if(left.begin(), left.end(),
+                                           [&](const auto& e) { return e.data.size() != left.front().data.size(); });
+      const auto run = static_cast<std::size_t>(other_size - left.begin());
+      encode_run(out, list, left.first(run));
+      left = left.subspan(run);
+    } while (!left.empty());
   }
   return out.take();
 }
@@ -31,24 +75,24 @@ Result<std::vector<SignatureList>> decode_signature_lists(Bytes data) {
   std::vector<SignatureList> lists;
   std::size_t entries = 0;
   while (in.ok() && in.left() > 0) {
-    SignatureList list;
     const Bytes type = in.bytes(16);
-    const std::uint32_t list_size = in.u32le();
-    const std::uint32_t header_size = in.u32le();
-    const std::uint32_t entry_size = in.u32le();
+    ListHeader header;
+    header.list_size = in.u32le();
+    header.header_size = in.u32le();
+    header.entry_size = in.u32le();
     if (!in.ok()) break;
-    list.type = guid_from(type);
-    if (list_size < list_header_size || header_size > list_size - list_header_size) {
-      in.fail_with("a signature list is smaller than its header");
+    header.type = guid_from(type);
+    if (auto problem = problem_of(header); !problem.empty()) {
+      in.fail_with(std::move(problem));
       break;
     }
-    list.header = to_buffer(in.bytes(header_size));
-    const std::uint32_t body = list_size - static_cast<std::uint32_t>(list_header_size) - header_size;
-    if (body != 0 && (entry_size <= 16 || body % entry_size != 0)) in.fail_with("a signature list's size is no multiple of its entries'");
-    for (std::uint32_t left = body; left > 0 && in.ok(); left -= entry_size) {
+    SignatureList list{header.type, to_buffer(in.bytes(header.header_size)), {}};
+    const std::uint32_t body = header.list_size - list_header_size - header.header_size;
+    for (std::uint32_t left = body; left > 0 && in.ok(); left -= header.entry_size) {
       if (++entries > entry_cap) return fail(ErrorCode::limit, "more than 65536 signatures");
-      const Bytes entry = in.bytes(entry_size);
-      if (in.ok()) list.signatures.push_back({guid_from(entry.first(16)), to_buffer(entry.subspan(16))});
+      const Bytes entry = in.bytes(header.entry_size);
+      if (in.ok())
+        list.signatures.push_back({guid_from(entry.first(owner_size)), to_buffer(entry.subspan(owner_size))});
     }
     lists.push_back(std::move(list));
   }

@@ -5,6 +5,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
+
 #include "ingot/crypto/hash.hpp"
 #include "key_state.hpp"
 
@@ -21,6 +23,9 @@ Result<BioHandle> read_only(std::string_view text) {
   return BioHandle(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+/// Given to OpenSSL's PEM readers, whose own callback would ask the terminal when a file claims to be encrypted.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 PublicKey make_key(KeyHandle key) {
   auto state = std::make_shared<PublicKey::State>();
   state->key = std::move(key);
@@ -29,11 +34,16 @@ PublicKey make_key(KeyHandle key) {
 
 const EVP_MD* message_digest(HashAlg alg) {
   switch (alg) {
-    case HashAlg::sha1: return EVP_sha1();
-    case HashAlg::sha256: return EVP_sha256();
-    case HashAlg::sha384: return EVP_sha384();
-    case HashAlg::sha512: return EVP_sha512();
-    case HashAlg::sm3_256: return EVP_sm3();
+    case HashAlg::sha1:
+      return EVP_sha1();
+    case HashAlg::sha256:
+      return EVP_sha256();
+    case HashAlg::sha384:
+      return EVP_sha384();
+    case HashAlg::sha512:
+      return EVP_sha512();
+    case HashAlg::sm3_256:
+      return EVP_sm3();
   }
   return nullptr;
 }
@@ -66,7 +76,7 @@ Result<PublicKey> PublicKey::from_spki_der(Bytes der) {
 
 Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
   const auto bio = TRY(read_only(pem));
-  KeyHandle key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+  KeyHandle key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key) return fail(openssl_error(ErrorCode::malformed, "not a public key in PEM (\"BEGIN PUBLIC KEY\")"));
   return make_key(std::move(key));
 }
@@ -122,8 +132,9 @@ Result<Certificate> Certificate::from_der(Bytes der) {
 
 Result<Certificate> Certificate::from_pem(std::string_view pem) {
   const auto bio = TRY(read_only(pem));
-  const CertificateHandle certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-  if (!certificate) return fail(openssl_error(ErrorCode::malformed, "not a certificate in PEM (\"BEGIN CERTIFICATE\")"));
+  const CertificateHandle certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
+  if (!certificate)
+    return fail(openssl_error(ErrorCode::malformed, "not a certificate in PEM (\"BEGIN CERTIFICATE\")"));
   unsigned char* der = nullptr;
   const int size = i2d_X509(certificate.get(), &der);
   if (size <= 0) return fail(openssl_error(ErrorCode::malformed, "encoding a certificate"));

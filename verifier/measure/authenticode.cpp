@@ -15,12 +15,14 @@ struct Range {
 /// What is hashed, in order. "Calculating the PE Image Hash":
 /// 1. the headers without CheckSum and without the certificate table's directory entry;
 /// 2. the sections in order of their place in the file;
-/// 3. what follows the sections, without the certificate table.
-/// UEFI firmware does the same (edk2 DxeImageVerificationLib, HashPeImage).
+/// 3. what follows the sections, without the certificate table (which decode_pe() holds to the end of the file).
+/// UEFI firmware does the same (edk2 SecurityPkg/Library/DxeImageVerificationLib, HashPeImage(), and
+/// SecurityPkg/Tcg/Tcg2Dxe, MeasurePeImageAndExtend()).
 std::vector<Range> hashed_ranges(const codec::Pe& pe) {
-  std::vector<Range> ranges = {{0, pe.checksum_offset},
-                               {pe.checksum_offset + 4u, pe.security_directory_offset - (pe.checksum_offset + 4u)},
-                               {pe.security_directory_offset + 8u, pe.size_of_headers - (pe.security_directory_offset + 8u)}};
+  std::vector<Range> ranges = {
+      {0, pe.checksum_offset},
+      {pe.checksum_offset + 4u, pe.security_directory_offset - (pe.checksum_offset + 4u)},
+      {pe.security_directory_offset + 8u, pe.size_of_headers - (pe.security_directory_offset + 8u)}};
   std::vector<Range> sections;
   for (const auto& section : pe.sections)
     if (section.raw_size != 0) sections.push_back({section.raw_offset, section.raw_size});
@@ -28,7 +30,8 @@ std::vector<Range> hashed_ranges(const codec::Pe& pe) {
   std::uint64_t hashed = pe.size_of_headers;
   for (const auto& section : sections) hashed += section.size;
   ranges.insert(ranges.end(), sections.begin(), sections.end());
-  // The specification counts bytes hashed so far, and takes the rest from that offset.
+  // SUM_OF_BYTES_HASHED is a count that serves as an offset too, so with gaps between sections the rest begins inside
+  // the last one. Firmware takes that literally, and so do we.
   const std::uint64_t end = pe.file_size - pe.certificate_table_size;
   if (end > hashed) ranges.push_back({hashed, end - hashed});
   return ranges;
@@ -46,7 +49,7 @@ Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe
   if (pe.security_directory_offset + 8u > pe.size_of_headers)
     return fail(ErrorCode::malformed, "SizeOfHeaders ends before the certificate table's directory entry");
   for (const auto& range : hashed_ranges(pe)) TRY(for_each_chunk(file, range.offset, range.size, feed));
-  // A signer pads the file to 8 bytes before it appends the table, so the padding is part of what is hashed.
+  // "The Attribute Certificate Table" starts on 8 bytes: a signer pads the file first, and hashes the padding.
   if (!pe.is_signed() && pe.file_size % 8 != 0) TRY(feed(Buffer(8 - pe.file_size % 8)));
   Digests digests;
   for (std::size_t i = 0; i < algs.size(); ++i) digests[algs[i]] = hashers[i].finish();

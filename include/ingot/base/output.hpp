@@ -22,7 +22,8 @@ class OutputFile {
   Result<void> write(Bytes bytes);
   /// Writes at an offset; gaps stay sparse.
   Result<void> write_at(std::uint64_t offset, Bytes bytes);
-  /// Copies a source to `offset`, leaving runs of zero pages sparse.
+  /// Copies a source to `offset`; pages of zeros become holes, so nothing may have been written there before. The file
+  /// reaches to the end of the copy at least.
   Result<void> copy_at(std::uint64_t offset, const ByteSource& source);
   Result<void> truncate(std::uint64_t size_bytes);
   Result<void> commit();

@@ -40,9 +40,10 @@ struct EncodedGpt {
   Buffer primary;  ///< 34 * 512 bytes, at LBA 0
   Buffer backup;   ///< 33 * 512 bytes, at disk_size_lba - 33
 };
-/// Errors: overlapping or out-of-range partitions, names too long, more than 128.
+/// Errors: overlapping or out-of-range partitions, two of one unique GUID, names too long, no type, more than 128.
 Result<EncodedGpt> encode_gpt(const Gpt& gpt);
-/// Reads the primary table and checks both CRCs.
+/// Reads the primary table and checks both CRCs, the header's numbers against the disk, and the same of the partitions
+/// as encode_gpt(). The backup is not read: firmware measures and uses the primary one.
 Result<Gpt> decode_gpt(const ByteSource& disk);
 /// UEFI_GPT_DATA as firmware measures it (TCG PFP 1.06, "EV_EFI_GPT_EVENT"): the 92-byte header, the number of
 /// non-empty entries (u64), those entries; taken from the disk's own bytes.

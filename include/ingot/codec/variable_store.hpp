@@ -26,19 +26,21 @@ struct Variable {
   std::string name;  ///< UTF-8
   Guid guid;
   std::uint32_t attributes = 0;
-  EfiTime time;      ///< of time-based authenticated variables
+  EfiTime time;  ///< of time-based authenticated variables
   Buffer data;
   bool operator==(const Variable&) const = default;
 };
 
-/// The live variables (state VAR_ADDED), in store order.
+/// The live variables, in store order: VAR_ADDED, and old copies (VAR_IN_DELETED_TRANSITION) whose new one is not
+/// there. Reads flash as firmware left it; the fault-tolerant write area behind the volume's store is not consulted.
 Result<std::vector<Variable>> decode_variable_store(Bytes flash);
 /// `empty_flash` (a store as the firmware ships it) with exactly these variables appended; other bytes stay.
-/// Errors: not a store, already holds variables of these names, or they do not fit.
+/// Errors: not a store, two variables of one name and GUID, bad names, no data, or they do not fit.
 Result<Buffer> write_variables(Bytes empty_flash, const std::vector<Variable>& variables);
 
 /// The variables of an enrolled machine: PK, KEK, db, dbx (signature-list bytes), SecureBootEnable = 1,
-/// CustomMode = 0, VendorKeysNv = 1.
+/// CustomMode = 0, VendorKeysNv = 0 (the keys are the owner's, not the vendor's). What is empty is left out, as
+/// firmware does.
 struct SecureBootKeys {
   Buffer pk, kek, db, dbx;
   EfiTime time;

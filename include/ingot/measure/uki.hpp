@@ -9,6 +9,9 @@ namespace ingot::measure {
 
 /// Authenticode digest ("Windows Authenticode Portable Executable Signature Format" 1.0, "Calculating the PE
 /// Image Hash"): the same for a signed and an unsigned file. Streams; one pass for all algorithms asked for.
+/// `pe` is decode_pe() of this very `file`. A file whose size is no multiple of 8 is hashed with the zeros that every
+/// signer appends before its table (sbsign, osslsigncode); firmware that measures such a file *unsigned* does not
+/// append them, so files that boot unsigned are made of a multiple of 8 bytes.
 Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe, std::span<const HashAlg> algs);
 
 /// systemd-stub's version as its .sdmagic section says it: "257.9-1~deb13u1" -> 257.

@@ -31,6 +31,7 @@ struct Platform {
   std::string name;
   std::string firmware_sha256;  ///< of the firmware file, hexadecimal; empty when learned from hardware
   std::string shape;            ///< the machine shape in words: "q35, 2048 MiB, 2 vCPUs, ..."
+  std::uint8_t startup_locality = 0;  ///< where PCR 0 starts: 0, 3, or 4 with an H-CRTM
   std::vector<ExpectedEvent> events;
   PcrValues pcrs;  ///< replayed from `events`
 

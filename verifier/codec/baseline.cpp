@@ -1,0 +1,203 @@
+// in-toto attestation framework v1, "Statement". nlohmann::json keeps members sorted and dump() writes no white space, so equal
+// values are equal bytes.
+#include "ingot/codec/baseline.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "json.hpp"
+
+namespace ingot::codec {
+namespace {
+
+constexpr const char* statement_type = "https://in-toto.io/Statement/v1";
+constexpr const char* baseline_type = "https://ingot.dev/baseline/v1";
+constexpr const char* platform_type = "https://ingot.dev/platform/v1";
+constexpr std::size_t statement_cap_bytes = 16u << 20;
+constexpr std::size_t event_cap = 4096;
+constexpr std::size_t phase_cap = 64;
+
+// --- digests and PCR values
+
+json::Value encode_digests(const Digests& digests) {
+  auto out = json::Value::object();
+  for (const auto& [alg, digest] : digests) out[to_text(alg)] = to_hex(digest);
+  return out;
+}
+
+Result<Digests> decode_digests(const json::Value& object) {
+  if (!object.is_object() || object.empty()) return fail(ErrorCode::malformed, "digests are not an object with at least one member");
+  Digests digests;
+  for (const auto& [name, value] : object.items()) {
+    const auto alg = parse_hash_alg(name);
+    if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a digest algorithm", name));
+    digests[*alg] = TRY(json::hex(value, name));
+    if (digests[*alg].size() != digest_size_bytes(*alg)) return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digests[*alg].size()));
+  }
+  return digests;
+}
+
+json::Value encode_pcrs(const PcrValues& pcrs) {
+  auto out = json::Value::array();
+  for (const auto& [alg, bank] : pcrs)
+    for (const auto& [index, value] : bank) out.push_back({{"bank", to_text(alg)}, {"pcr", index}, {"value", to_hex(value)}});
+  return out;
+}
+
+Result<PcrIndex> decode_index(const json::Value& object) {
+  const auto index = TRY(json::number(object, "pcr"));
+  if (index >= pcr_count) return fail(ErrorCode::malformed, fmt::format("PCR {}; there are 24", index));
+  return static_cast<PcrIndex>(index);
+}
+
+Result<PcrValues> decode_pcrs(const json::Value& predicate) {
+  PcrValues pcrs;
+  for (const auto& one : *TRY(json::array(predicate, "pcrs", pcr_count * 8))) {
+    TRY(json::only(one, {"bank", "pcr", "value"}));
+    const auto name = TRY(json::text(one, "bank"));
+    const auto alg = parse_hash_alg(name);
+    if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a bank", name));
+    auto value = TRY(json::hex(*TRY(json::member(one, "value")), "a PCR value"));
+    if (value.size() != digest_size_bytes(*alg)) return fail(ErrorCode::malformed, fmt::format("a {} PCR of {} bytes", name, value.size()));
+    if (!pcrs[*alg].emplace(TRY(decode_index(one)), std::move(value)).second) return fail(ErrorCode::malformed, "one PCR twice");
+  }
+  return pcrs;
+}
+
+// --- events
+
+json::Value encode_events(const std::vector<ExpectedEvent>& events) {
+  auto out = json::Value::array();
+  for (const auto& event : events) {
+    json::Value one{{"pcr", event.pcr}, {"type", to_text(event.type)}, {"digests", encode_digests(event.digests)}, {"cause", event.cause}};
+    if (!event.text.empty()) one["text"] = event.text;
+    if (!event.optional_block.empty()) one["optional_block"] = event.optional_block;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<ExpectedEvent> decode_event(const json::Value& one) {
+  TRY(json::only(one, {"pcr", "type", "digests", "cause", "text", "optional_block"}));
+  ExpectedEvent event;
+  event.pcr = TRY(decode_index(one));
+  const auto type_name = TRY(json::text(one, "type"));
+  const auto type = parse_event_type(type_name);
+  if (!type) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not an event type", type_name));
+  event.type = *type;
+  event.digests = TRY(decode_digests(*TRY(json::member(one, "digests"))));
+  event.cause = TRY(json::text(one, "cause"));
+  event.text = TRY(json::optional_text(one, "text"));
+  event.optional_block = TRY(json::optional_text(one, "optional_block"));
+  return event;
+}
+
+Result<std::vector<ExpectedEvent>> decode_events(const json::Value& predicate) {
+  std::vector<ExpectedEvent> events;
+  for (const auto& one : *TRY(json::array(predicate, "events", event_cap)))
+    events.push_back(TRY_IN(fmt::format("event {}", events.size()), decode_event(one)));
+  return events;
+}
+
+// --- statements
+
+std::string encode_statement(std::string_view name, const json::Value& digest, const char* type, json::Value predicate) {
+  const json::Value statement{{"_type", statement_type},
+                              {"subject", json::Value::array({{{"name", name}, {"digest", digest}}})},
+                              {"predicateType", type},
+                              {"predicate", std::move(predicate)}};
+  return statement.dump(-1, ' ', false, json::Value::error_handler_t::replace);
+}
+
+/// The predicate of a statement of that type.
+Result<json::Value> decode_statement(Bytes text, const char* type) {
+  if (text.size() > statement_cap_bytes) return fail(ErrorCode::limit, "a statement of more than 16 MiB");
+  auto statement = TRY(json::parse(text));
+  TRY(json::only(statement, {"_type", "subject", "predicateType", "predicate"}));
+  const auto outer = TRY(json::text(statement, "_type"));
+  if (outer != statement_type) return fail(ErrorCode::unsupported, fmt::format("a document of type \"{}\", not an in-toto statement", outer));
+  const auto inner = TRY(json::text(statement, "predicateType"));
+  if (inner != type)
+    return fail(ErrorCode::unsupported, fmt::format("a statement of type \"{}\" where \"{}\" is wanted", inner, type), "check which file was given for which option");
+  TRY(json::member(statement, "predicate"));
+  return std::move(statement["predicate"]);
+}
+
+json::Value encode_phases(const std::vector<Baseline::PhaseValue>& phases) {
+  auto out = json::Value::array();
+  for (const auto& phase : phases) out.push_back({{"phase", phase.phase_path}, {"pcr11", encode_digests(phase.value)}});
+  return out;
+}
+
+Result<std::vector<Baseline::PhaseValue>> decode_phases(const json::Value& predicate) {
+  std::vector<Baseline::PhaseValue> phases;
+  for (const auto& one : *TRY(json::array(predicate, "phases", phase_cap))) {
+    TRY(json::only(one, {"phase", "pcr11"}));
+    phases.push_back({TRY(json::text(one, "phase")), TRY(decode_digests(*TRY(json::member(one, "pcr11"))))});
+  }
+  return phases;
+}
+
+}  // namespace
+
+std::string encode_baseline_statement(const Baseline& baseline) {
+  json::Value predicate{{"profile", baseline.profile},
+                        {"role", baseline.role},
+                        {"version", baseline.version},
+                        {"root_hash", baseline.root_hash},
+                        {"uki_sha256", baseline.uki_sha256},
+                        {"uki_authenticode_sha256", baseline.uki_authenticode_sha256},
+                        {"manifest_sha256", baseline.manifest_sha256},
+                        {"stub", baseline.stub},
+                        {"events", encode_events(baseline.events)},
+                        {"pcrs", encode_pcrs(baseline.pcrs)},
+                        {"phases", encode_phases(baseline.phases)}};
+  return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
+}
+
+Result<Baseline> decode_baseline_statement(Bytes text) {
+  const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
+  TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "root_hash", "uki_sha256", "uki_authenticode_sha256", "manifest_sha256",
+                                            "stub", "events", "pcrs", "phases"}));
+  Baseline baseline;
+  baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
+  baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
+  baseline.version = TRY_IN("baseline", json::number(predicate, "version"));
+  baseline.root_hash = TRY_IN("baseline", json::text(predicate, "root_hash"));
+  baseline.uki_sha256 = TRY_IN("baseline", json::text(predicate, "uki_sha256"));
+  baseline.uki_authenticode_sha256 = TRY_IN("baseline", json::text(predicate, "uki_authenticode_sha256"));
+  baseline.manifest_sha256 = TRY_IN("baseline", json::text(predicate, "manifest_sha256"));
+  baseline.stub = TRY_IN("baseline", json::text(predicate, "stub"));
+  baseline.events = TRY_IN("baseline", decode_events(predicate));
+  baseline.pcrs = TRY_IN("baseline", decode_pcrs(predicate));
+  baseline.phases = TRY_IN("baseline", decode_phases(predicate));
+  return baseline;
+}
+
+std::string encode_platform_statement(const Platform& platform) {
+  json::Value predicate{{"name", platform.name},
+                        {"firmware_sha256", platform.firmware_sha256},
+                        {"shape", platform.shape},
+                        {"startup_locality", platform.startup_locality},
+                        {"events", encode_events(platform.events)},
+                        {"pcrs", encode_pcrs(platform.pcrs)}};
+  return encode_statement(platform.name, {{"sha256", platform.firmware_sha256}}, platform_type, std::move(predicate));
+}
+
+Result<Platform> decode_platform_statement(Bytes text) {
+  const auto predicate = TRY_IN("platform", decode_statement(text, platform_type));
+  TRY_IN("platform", json::only(predicate, {"name", "firmware_sha256", "shape", "startup_locality", "events", "pcrs"}));
+  Platform platform;
+  platform.name = TRY_IN("platform", json::text(predicate, "name"));
+  platform.firmware_sha256 = TRY_IN("platform", json::text(predicate, "firmware_sha256"));
+  platform.shape = TRY_IN("platform", json::text(predicate, "shape"));
+  const auto locality = TRY_IN("platform", json::number(predicate, "startup_locality"));
+  if (locality != 0 && locality != 3 && locality != 4) return fail(ErrorCode::malformed, "platform: a startup locality other than 0, 3 and 4");
+  platform.startup_locality = static_cast<std::uint8_t>(locality);
+  platform.events = TRY_IN("platform", decode_events(predicate));
+  platform.pcrs = TRY_IN("platform", decode_pcrs(predicate));
+  return platform;
+}
+
+}  // namespace ingot::codec

@@ -1,0 +1,54 @@
+#include "ingot/measure/predict.hpp"
+
+#include <fmt/format.h>
+
+#include "boot_events.hpp"
+#include "expected.hpp"
+#include "ingot/codec/event_text.hpp"
+#include "ingot/codec/gpt.hpp"
+#include "ingot/crypto/hash.hpp"
+#include "ingot/measure/uki.hpp"
+#include "secure_boot.hpp"
+
+namespace ingot::measure {
+namespace {
+
+Result<ExpectedEvent> gpt_event(const ByteSource& disk) {
+  const auto data = TRY(codec::gpt_event_data(disk));
+  const auto gpt = TRY(codec::decode_gpt(disk));
+  return expect_data(5, EventType::EV_EFI_GPT_EVENT, data, "GPT", codec::describe_gpt(gpt.disk, gpt.partitions));
+}
+
+}  // namespace
+
+// In the order in which a boot measures them (TCG PFP 1.06, "PCR Usage"), which a person reading the baseline expects.
+Result<Baseline> predict_image(const ImageBytes& image) {
+  if (image.uki == nullptr || image.disk == nullptr) return fail(ErrorCode::internal, "predict_image() without disk or UKI");
+  Baseline baseline;
+  auto loaded = TRY_IN("UKI", loaded_uki_events(*image.uki));
+  append(baseline.events, boot_attempt_events());
+  baseline.events.push_back(expect_separator(5));
+  // Without a db the image's PCR 7 share is unknown; the caller says so by leaving it empty, as `predict image` may.
+  if (!image.db.empty()) {
+    const auto pe = TRY_IN("UKI", codec::decode_pe(*image.uki));
+    baseline.events.push_back(TRY_IN("UKI", authority_event(*image.uki, pe, loaded.authenticode, image.db)));
+  }
+  baseline.events.push_back(TRY_IN("GPT", gpt_event(*image.disk)));
+
+  std::vector<ExpectedEvent> sections;
+  for (const auto& event : loaded.events)
+    if (event.pcr == 11) sections.push_back(event);
+  append(baseline.events, std::move(loaded.events));
+  append(baseline.events, exit_boot_services_events());
+  append(baseline.events, phase_events(image.phases));
+
+  baseline.stub = std::to_string(loaded.stub);
+  baseline.uki_sha256 = to_hex(TRY(crypto::hash_source(HashAlg::sha256, *image.uki)));
+  baseline.uki_authenticode_sha256 = to_hex(loaded.authenticode.at(HashAlg::sha256));
+  baseline.pcrs = replay_expected(baseline.events, image_pcrs);
+  for (auto& [alg, bank] : baseline.pcrs) bank.erase(7);  // shared with the platform: no value of its own
+  baseline.phases = TRY(phase_values(sections, image.phases));
+  return baseline;
+}
+
+}  // namespace ingot::measure
