@@ -91,6 +91,16 @@ std::string os_release_with_image(std::string_view os_release, const Profile& pr
   return out + fmt::format("IMAGE_ID={}\nIMAGE_VERSION={}\n", profile.name, profile.version);
 }
 
+std::string os_release_value(std::string_view os_release, std::string_view name) {
+  for (const auto line : split_lines(os_release)) {
+    if (!line.starts_with(name) || line.substr(name.size(), 1) != "=") continue;
+    auto value = line.substr(name.size() + 1);
+    if (value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'')) value = value.substr(1, value.size() - 2);
+    return std::string(value);
+  }
+  return {};
+}
+
 std::string kernel_command_line(const Profile& profile) { return fmt::format("{}", fmt::join(profile.kernel.command_line, " ")); }
 
 Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {

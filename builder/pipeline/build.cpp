@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "ingot/base/output.hpp"
 #include "ingot/builder/base_tree.hpp"
 #include "ingot/builder/cache.hpp"
 #include "ingot/builder/image.hpp"
@@ -207,6 +208,24 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   return baseline;
 }
 
+Result<void> write_documents(const Build& build, const Tree& tree, const BaseTree& base, const Baseline& baseline) {
+  build.progress.step("documents", "manifest, SBOMs, provenance");
+  const auto os_release = TRY(read_tree_file(tree, "/etc/os-release", 1u << 20));
+  const SbomSubject subject{build.profile.name, build.profile.version, os_release_value(as_text(os_release), "ID") + "-" + os_release_value(as_text(os_release), "VERSION_ID"),
+                            baseline.manifest_sha256};
+  const auto packages = TRY(read_packages(tree, base.packages));
+  TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
+  TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
+  std::vector<Artifact> artifacts;
+  for (const auto* name : {output::uki, output::root, output::verity, output::manifest})
+    artifacts.push_back({name, to_hex(TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name))))))});
+  const auto statement = render_provenance(build.profile, artifacts, base.packages,
+                                           {{"ingot", INGOT_VERSION}, {"root image", TRY(root_tool_version(build.profile.root))}});
+  const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  return write_file(build.out.file(output::provenance), as_bytes(codec::encode_dsse(envelope)));
+}
+
 }  // namespace
 
 std::string lock_path(const Profile& profile, const BuildOptions& options) {
@@ -232,7 +251,7 @@ Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, 
   const auto manifest = render_manifest(tree);
   TRY(write_file(build.out.file(output::manifest), as_bytes(manifest)));
   auto baseline = TRY(make_baseline(build, secure_boot, manifest));
-  TRY(write_documents(build.out.work(), profile, tree, base.packages, baseline, keys));
+  TRY(write_documents(build, tree, base, baseline));
   TRY(build.out.commit());
   return BuildSummary{std::move(baseline), options.out};
 }

@@ -22,6 +22,9 @@ Result<std::string> lock_root(std::string_view shadow);
 /// os-release with IMAGE_ID and IMAGE_VERSION set to the profile's name and version (os-release(5)).
 std::string os_release_with_image(std::string_view os_release, const Profile& profile);
 
+/// The value of a variable of an os-release file, quotes removed; empty when it is not there.
+std::string os_release_value(std::string_view os_release, std::string_view name);
+
 /// The kernel command line up to, but without, roothash=, which the UKI step alone appends.
 std::string kernel_command_line(const Profile& profile);
 
