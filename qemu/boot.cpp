@@ -11,6 +11,7 @@
 #include "ingot/builder/process.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "machine.hpp"
+#include "node.hpp"
 #include "swtpm.hpp"
 
 namespace ingot::rig {
@@ -19,49 +20,39 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t console_cap_bytes = 16u << 20;
+constexpr std::uint64_t log_cap_bytes = 1u << 20;
 constexpr std::uint64_t second_disk_bytes = 64u << 20;
+constexpr std::size_t tail_lines = 20;
+constexpr int poll_ms = 200;
+/// Room for a socket's name below 108 bytes (unix(7), "sun_path").
+constexpr std::size_t run_parent_cap = 64;
 
-Result<void> copy(const std::string& from, const std::string& to) {
+/// Sockets need a short path, so a long TMPDIR is passed over.
+std::string run_parent() {
   std::error_code ec;
-  fs::copy_file(from, to, fs::copy_options::overwrite_existing, ec);
-  if (ec) return fail(io_error(fmt::format("copying {}", from), ec.value()));
-  fs::permissions(to, fs::perms::owner_read | fs::perms::owner_write, ec);
-  return {};
+  auto parent = fs::temp_directory_path(ec).string();
+  return ec || parent.size() > run_parent_cap ? "/tmp" : parent;
 }
 
-/// A node that lives on: its variables, TPM and disk changes are kept in its folder.
-Result<void> prepare_node(const BootRequest& request, MachineFiles& files, std::string& tpm_state) {
-  std::error_code ec;
-  fs::create_directories(request.node_state, ec);
-  if (ec) return fail(io_error(fmt::format("creating {}", request.node_state), ec.value()));
-  const std::string node = fs::absolute(request.node_state, ec).string();
-  tpm_state = node + "/tpm";
-  files.vars = node + "/VARS.fd";
-  files.disk = node + "/disk.qcow2";
-  files.disk_is_overlay = true;
-  if (!fs::exists(files.vars, ec)) TRY(copy(request.vars, files.vars));
-  if (!fs::exists(files.disk, ec))
-    TRY(builder::run_checked({.argv = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", fs::absolute(request.disk, ec).string(), files.disk}}));
-  return {};
+std::string text_of(const std::string& path, std::uint64_t cap_bytes) {
+  const auto text = read_file(path, cap_bytes);
+  return text ? std::string(as_text(*text)) : std::string{};
 }
 
-Result<MachineFiles> prepare(const BootRequest& request, const std::string& run, std::string& tpm_state) {
+Result<MachineFiles> prepare(const BootRequest& request, const std::string& run, NodeFiles& node) {
+  const std::string firmware = request.firmware.empty() ? default_firmware : request.firmware;
+  for (const auto& needed : {request.disk, request.vars, firmware}) {
+    std::error_code ec;
+    if (!fs::exists(needed, ec))
+      return fail(ErrorCode::missing, fmt::format("no file {}", needed), "give the output folder of a finished build");
+  }
+  node = request.node_state.empty() ? fresh_node(request.disk, run) : TRY(kept_node(request.node_state, request.disk));
   MachineFiles files;
-  files.firmware = request.firmware.empty() ? default_firmware : request.firmware;
+  files.flash = TRY(prepare_flash(firmware, request.vars, node.vars, run));
+  files.disk = node.disk;
+  files.disk_is_overlay = node.disk_is_overlay;
   files.evidence_socket = run + "/evidence";
   files.serial = run + "/serial";
-  for (const auto& needed : {request.disk, request.vars, files.firmware}) {
-    std::error_code ec;
-    if (!fs::exists(needed, ec)) return fail(ErrorCode::missing, fmt::format("no file {}", needed), "give the output folder of a finished build");
-  }
-  if (!request.node_state.empty()) {
-    TRY(prepare_node(request, files, tpm_state));
-  } else {
-    tpm_state = run + "/state";
-    files.vars = run + "/VARS.fd";
-    files.disk = request.disk;
-    TRY(copy(request.vars, files.vars));
-  }
   if (request.shape.second_disk) {
     files.second_disk = run + "/second.raw";
     auto disk = TRY(OutputFile::create(files.second_disk));
@@ -71,68 +62,93 @@ Result<MachineFiles> prepare(const BootRequest& request, const std::string& run,
   return files;
 }
 
-std::string console_text(const std::string& path) {
-  const auto text = read_file(path, console_cap_bytes);
-  return text ? std::string(as_text(*text)) : std::string{};
+/// One boot that is under way.
+struct Running {
+  EvidenceChannel channel;
+  builder::Background machine;
+  std::string serial;
+  std::string log;
+};
+
+Result<Running> power_on(const BootRequest& request, const MachineFiles& files, const std::string& run) {
+  const std::string log = run + "/qemu.log";
+  auto machine =
+      TRY(builder::Background::start({.argv = machine_command(request.shape, request.smbios_credentials, files)}, log));
+  auto channel =
+      EvidenceChannel::connect(files.evidence_socket, request.nonce, [&] { return !machine.poll().has_value(); });
+  if (!channel)
+    return fail(ErrorCode::tool_failed, fmt::format("QEMU did not start: {}", text_of(log, log_cap_bytes)),
+                describe(channel.error()));
+  return Running{*std::move(channel), std::move(machine), files.serial, log};
 }
 
-/// Waits for evidence, for the console to tell of an end, for QEMU to end, or for the time to be over.
-Result<BootOutcome> watch(const BootRequest& request, EvidenceChannel& channel, builder::Background& machine, const std::string& serial, builder::Progress& progress) {
+/// What evidence or console say at this moment; nothing while the boot is under way.
+Result<std::optional<BootOutcome>> look(Running& running) {
+  // The order counts: evidence that arrives just before the machine ends must still be found.
+  const auto exit_code = running.machine.poll();
+  const auto received = TRY(running.channel.poll(poll_ms));
   BootOutcome outcome;
+  if (received) {
+    outcome.evidence = TRY_IN("the agent's evidence", codec::decode_evidence(*received));
+    outcome.end = BootEnd::evidence;
+    return outcome;
+  }
+  if (const auto told = read_console(text_of(running.serial, console_cap_bytes))) {
+    outcome.end = told->end;
+    outcome.reason = told->line;
+    return outcome;
+  }
+  if (!exit_code || running.channel.is_open()) return std::optional<BootOutcome>{};
+  if (*exit_code != 0)
+    return fail(ErrorCode::tool_failed,
+                fmt::format("QEMU ended with {}: {}", *exit_code, text_of(running.log, log_cap_bytes)));
+  outcome.end = BootEnd::panicked;
+  outcome.reason = "the machine switched itself off without evidence";
+  return outcome;
+}
+
+Result<BootOutcome> watch(const BootRequest& request, Running& running, builder::Progress& progress) {
   const auto started = Clock::now();
   for (;;) {
-    const auto received = TRY(channel.poll(200));
-    outcome.seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    if (received) {
-      outcome.evidence = TRY_IN("the agent's evidence", codec::decode_evidence(*received));
-      outcome.end = BootEnd::evidence;
-      return outcome;
+    auto outcome = TRY(look(running));
+    const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
+    if (!outcome && seconds >= request.timeout_seconds) outcome = BootOutcome{};
+    if (outcome) {
+      outcome->seconds = seconds;
+      return *std::move(outcome);
     }
-    progress.at(static_cast<std::uint64_t>(outcome.seconds), static_cast<std::uint64_t>(request.timeout_seconds));
-    const bool ended = machine.poll().has_value();
-    if (const auto told = read_console(console_text(serial))) {
-      outcome.end = told->end;
-      outcome.reason = told->line;
-      return outcome;
-    }
-    if (ended) {
-      outcome.end = BootEnd::panicked;
-      outcome.reason = "the machine ended without evidence";
-      return outcome;
-    }
-    if (outcome.seconds >= request.timeout_seconds) return outcome;
+    progress.at(static_cast<std::uint64_t>(seconds), static_cast<std::uint64_t>(request.timeout_seconds));
   }
+}
+
+std::string describe_machine(const BootRequest& request) {
+  const auto& shape = request.shape;
+  return fmt::format("{}, {} MiB, {} vCPUs{}{}", fs::path(request.disk).filename().string(), shape.memory_mib,
+                     shape.cpus, shape.nic ? ", network card" : "", shape.second_disk ? ", second disk" : "");
 }
 
 }  // namespace
 
 Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress) {
-  progress.step("boot", fmt::format("{} MiB, {} vCPUs, {}", request.shape.memory_mib, request.shape.cpus, fs::path(request.disk).filename().string()));
-  const auto run = TRY(builder::TemporaryFolder::create(fs::temp_directory_path().string(), "ingot-rig-"));
-  std::string tpm_state;
-  const auto files_prepared = TRY(prepare(request, run.path(), tpm_state));
-  auto tpm = TRY(SoftwareTpm::start(tpm_state, run.path()));
-  MachineFiles files = files_prepared;
+  progress.step("boot", describe_machine(request));
+  const auto run = TRY(builder::TemporaryFolder::create(run_parent(), "ingot-rig-"));
+  NodeFiles node;
+  auto files = TRY(prepare(request, run.path(), node));
+  auto tpm = TRY(SoftwareTpm::start(node.tpm_state, run.path()));
   files.tpm_socket = tpm.socket();
-  const std::string qemu_log = run.path() + "/qemu.log";
-  auto machine = TRY(builder::Background::start({.argv = TRY(machine_command(request, files))}, qemu_log));
-  auto channel = EvidenceChannel::connect(files.evidence_socket, request.nonce);
-  if (!channel) {
-    const auto log = read_file(qemu_log, 1u << 20);
-    return fail(ErrorCode::tool_failed, fmt::format("QEMU did not start: {}", log ? std::string(as_text(*log)) : describe(channel.error())));
-  }
-  auto watched = watch(request, *channel, machine, files.serial, progress);
-  const std::string console = console_text(files.serial);
+  auto running = TRY(power_on(request, files, run.path()));
+  auto watched = watch(request, running, progress);
+  const std::string console = text_of(files.serial, console_cap_bytes);
   if (!request.serial_log.empty()) TRY(write_file(request.serial_log, as_bytes(console)));
   auto outcome = TRY(std::move(watched));
-  outcome.serial_tail = console_tail(console, 20);
-  if (request.read_tpm_afterwards && outcome.end == BootEnd::evidence) {
+  outcome.serial_tail = console_tail(console, tail_lines);
+  if (request.read_tpm_afterwards && !running.machine.poll()) {
     // Killed, not asked to leave: QEMU would shut the TPM down and its PCRs would be gone.
-    ::kill(machine.pid(), SIGKILL);
-    machine.stop();
+    ::kill(running.machine.pid(), SIGKILL);
+    running.machine.stop();
     outcome.swtpm_pcrs = TRY(tpm.read_pcrs());
   }
-  machine.stop();
+  running.machine.stop();
   return outcome;
 }
 

@@ -10,12 +10,13 @@ namespace ingot::rig {
 
 class SoftwareTpm {
  public:
-  /// Manufactures the TPM in `state` (EK and certificate by a private CA, SHA-256 and SHA-384 banks) unless it already is one,
-  /// then starts it. Sockets and logs go to `run`, whose path must be short.
+  /// Manufactures the TPM in `state` (EK and certificate by a private CA, SHA-256 and SHA-384 banks) unless it already
+  /// is one, then starts it. Sockets and logs go to `run`, whose path must be short.
   static Result<SoftwareTpm> start(const std::string& state, const std::string& run);
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
-  /// PCR 0..23 of SHA-256 and SHA-384, asked from the TPM itself once the machine let go of it without a shutdown.
+  /// PCR 0..23 of SHA-256 and SHA-384, asked from the TPM itself. The machine must have been killed: one that ends by
+  /// itself shuts its TPM down. Needs tpm2-tools.
   Result<PcrValues> read_pcrs();
 
  private:

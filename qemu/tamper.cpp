@@ -51,7 +51,8 @@ Result<void> copy_disk(const TamperInput& input, BootRequest& request) {
 Result<std::string> esp_of(const std::string& disk_path) {
   const auto gpt = TRY(codec::decode_gpt(*TRY(file_source(disk_path))));
   for (const auto& partition : gpt.partitions)
-    if (partition.type == codec::esp_type) return fmt::format("{}@@{}", disk_path, partition.first_lba * codec::lba_size_bytes);
+    if (partition.type == codec::esp_type)
+      return fmt::format("{}@@{}", disk_path, partition.first_lba * codec::lba_size_bytes);
   return fail(ErrorCode::malformed, fmt::format("{} has no EFI system partition", disk_path));
 }
 
@@ -61,7 +62,9 @@ Result<void> put_on_esp(const std::string& disk_path, const std::string& from, c
 }
 
 Result<signer::SigningKey> db_key(const std::string& keys_folder) {
-  if (keys_folder.empty()) return fail(ErrorCode::usage, "this case signs with the right key, which needs --keys", "give the key folder of the build");
+  if (keys_folder.empty())
+    return fail(ErrorCode::usage, "this case signs with the right key, which needs --keys",
+                "give the key folder of the build");
   const auto keys = TRY(signer::open_keys(keys_folder));
   return signer::SigningKey::load(keys.key("db"), keys.certificate("db"));
 }
@@ -80,7 +83,8 @@ Result<std::string> stripped_uki(const TamperInput& input, const std::string& di
 }
 
 /// Replaces text of one section by text of the same length; sections keep their place.
-Result<void> edit_section(const std::string& path, std::string_view section_name, std::string_view from, std::string_view to) {
+Result<void> edit_section(const std::string& path, std::string_view section_name, std::string_view from,
+                          std::string_view to) {
   const auto source = TRY(file_source(path));
   const auto pe = TRY(codec::decode_pe(*source));
   const auto* section = pe.find(section_name);
@@ -88,7 +92,8 @@ Result<void> edit_section(const std::string& path, std::string_view section_name
   auto bytes = TRY(read_part(*source, section->raw_offset, section->raw_size, 1u << 20));
   const auto at = as_text(bytes).find(from);
   if (at == std::string_view::npos)
-    return fail(ErrorCode::unsupported, fmt::format("{} does not contain \"{}\"", section_name, from), "this case needs an image whose profile keeps the default command line");
+    return fail(ErrorCode::unsupported, fmt::format("{} does not contain \"{}\"", section_name, from),
+                "this case needs an image whose profile keeps the default command line");
   std::copy(to.begin(), to.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
   auto out = TRY(OutputFile::create(path));
   TRY(out.copy_at(0, *source));
@@ -97,7 +102,8 @@ Result<void> edit_section(const std::string& path, std::string_view section_name
   return out.commit();
 }
 
-Result<void> replace_uki(const TamperInput& input, BootRequest& request, const signer::SigningKey* key, bool edit_command_line) {
+Result<void> replace_uki(const TamperInput& input, BootRequest& request, const signer::SigningKey* key,
+                         bool edit_command_line) {
   TRY(copy_disk(input, request));
   std::string uki = TRY(stripped_uki(input, request.disk));
   if (edit_command_line) TRY(edit_section(uki, ".cmdline", "module.sig_enforce=1", "module.sig_enforce=0"));
@@ -205,19 +211,26 @@ Result<void> tamper(const TamperInput& input, BootRequest& request) {
       const auto key = TRY(db_key(input.keys));
       return replace_uki(input, request, &key, true);
     }
-    case TamperCase::unsigned_uki: return replace_uki(input, request, nullptr, false);
+    case TamperCase::unsigned_uki:
+      return replace_uki(input, request, nullptr, false);
     case TamperCase::stranger: {
       const auto key = TRY(stranger_key(input.scratch));
       return replace_uki(input, request, &key, false);
     }
-    case TamperCase::root_bit: return flip_root_bit(input, request);
-    case TamperCase::addon: return drop_addon(input, request);
-    case TamperCase::credential: return drop_credential(input, request);
-    case TamperCase::partition: return add_partition(input, request);
-    case TamperCase::db_certificate: return widen_db(input, request);
+    case TamperCase::root_bit:
+      return flip_root_bit(input, request);
+    case TamperCase::addon:
+      return drop_addon(input, request);
+    case TamperCase::credential:
+      return drop_credential(input, request);
+    case TamperCase::partition:
+      return add_partition(input, request);
+    case TamperCase::db_certificate:
+      return widen_db(input, request);
     case TamperCase::smbios_credential:
       request.smbios_credentials.push_back(
-          "io.systemd.credential:ssh.authorized_keys.root=ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIngotTamperCaseKeyThatNobodyHolds000000000000 stowaway");
+          "io.systemd.credential:ssh.authorized_keys.root=ssh-ed25519 "
+          "AAAAC3NzaC1lZDI1NTE5AAAAIIngotTamperCaseKeyThatNobodyHolds000000000000 stowaway");
       return {};
   }
   return fail(ErrorCode::internal, "a tamper case without an action");

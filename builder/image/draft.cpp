@@ -15,7 +15,7 @@ Result<TemporaryFolder> draft_folder(const std::string& out_path) {
   return TemporaryFolder::create(parent.empty() ? "." : parent.string(), ".draft-");
 }
 
-Result<void> publish(const std::string& draft, const std::string& out_path) {
+Result<void> publish_draft(const std::string& draft, const std::string& out_path) {
   const int fd = ::open(draft.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return fail(io_error(fmt::format("opening what a tool wrote for {}", out_path), errno));
   const bool durable = ::fchmod(fd, 0644) == 0 && ::fsync(fd) == 0;

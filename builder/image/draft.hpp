@@ -7,10 +7,10 @@
 
 namespace ingot::builder::detail {
 
-/// A private folder beside `out_path` (so that renaming stays within one file system), for publish().
+/// A private folder beside `out_path` (so that renaming stays within one file system), for publish_draft().
 Result<TemporaryFolder> draft_folder(const std::string& out_path);
 
 /// Makes `draft` durable, readable as any output (0644), and gives it its own name.
-Result<void> publish(const std::string& draft, const std::string& out_path);
+Result<void> publish_draft(const std::string& draft, const std::string& out_path);
 
 }  // namespace ingot::builder::detail

@@ -86,8 +86,11 @@ Result<std::uint64_t> cluster_count(const std::string& path) {
   const std::uint64_t sectors_per_cluster = in.u8();
   const std::uint64_t reserved = in.u16le();
   const std::uint64_t fats = in.u8();
-  in.skip(15);
-  const std::uint64_t total = in.u32le();
+  in.skip(2);
+  const std::uint64_t small_total = in.u16le();
+  in.skip(11);
+  const std::uint64_t large_total = in.u32le();
+  const std::uint64_t total = small_total != 0 ? small_total : large_total;
   const std::uint64_t fat_sectors = in.u32le();
   const auto used = reserved + fats * fat_sectors;
   if (!in.ok() || sectors_per_cluster == 0 || used > total)
@@ -130,7 +133,7 @@ Result<void> make_esp(const std::vector<EspFile>& files, std::uint64_t size_byte
                 "set disk.esp_size to 260 MiB or more");
   for (const auto& each : folders_of(files)) TRY(run_mtool({"mmd", "-i", draft, "::" + each}));
   for (const auto& file : files) TRY(run_mtool({"mcopy", "-i", draft, file.from, "::" + file.path}));
-  return detail::publish(draft, out_path);
+  return detail::publish_draft(draft, out_path);
 }
 
 }  // namespace ingot::builder

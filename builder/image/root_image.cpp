@@ -21,12 +21,16 @@ Error unsupported(std::string message, std::string remedy) {
 }
 
 /// The kernel's squashfs and erofs store these; what else a tree carries would get lost without a word.
+bool is_storable(std::string_view xattr) {
+  constexpr std::array<std::string_view, 3> prefixes = {"security.", "trusted.", "user."};
+  return detail::is_posix_acl(xattr) || std::any_of(prefixes.begin(), prefixes.end(),
+                                                    [&](std::string_view prefix) { return xattr.starts_with(prefix); });
+}
+
 Result<void> check_xattrs(const Tree& tree) {
-  constexpr std::array prefixes = {"security.", "trusted.", "user."};
   for (const auto& [path, entry] : tree.entries)
     for (const auto& [name, value] : entry.xattrs)
-      if (std::none_of(prefixes.begin(), prefixes.end(),
-                       [&name = name](const char* prefix) { return name.starts_with(prefix); }))
+      if (!is_storable(name))
         return fail(unsupported(
             fmt::format("{} has the extended attribute {}, which a read-only root cannot carry", path, name),
             "remove it from the base image"));
@@ -145,7 +149,7 @@ Result<void> make_root_image(const Tree& tree, const Profile::Root& root, const 
       break;
   }
   TRY(pad_to_block(draft));
-  return detail::publish(draft, out_path);
+  return detail::publish_draft(draft, out_path);
 }
 
 }  // namespace ingot::builder

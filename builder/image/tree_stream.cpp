@@ -83,8 +83,10 @@ class Stream {
     if (has_content) archive_entry_set_size(entry, static_cast<la_int64_t>(content->size()));
     if (is_link) archive_entry_set_hardlink(entry, from.hard_link_to.c_str() + 1);
     if (format_ == StreamFormat::tar && !is_link)
-      for (const auto& [name, value] : from.xattrs)
+      for (const auto& [name, value] : from.xattrs) {
+        if (is_posix_acl(name)) continue;
         archive_entry_xattr_add_entry(entry, name.c_str(), value.data(), value.size());
+      }
     if (archive_write_header(handle_.get(), entry) != ARCHIVE_OK) return fail(failure(path));
     if (!has_content) return {};
     return for_each_chunk(*content, 0, content->size(), [&](Bytes chunk) -> Result<void> {
@@ -145,6 +147,8 @@ Result<void> write_tree(const Tree& tree, StreamFormat format, int zstd_level, c
 }
 
 }  // namespace
+
+bool is_posix_acl(std::string_view xattr) { return xattr.starts_with("system.posix_acl_"); }
 
 SharedSource content_of(const TreeEntry& entry) { return entry.content != nullptr ? entry.content : memory_source({}); }
 

@@ -42,9 +42,11 @@ Result<void> write_content(const TreeEntry& entry, const std::string& at) {
 Result<void> set_metadata(const TreeEntry& entry, const std::string& at) {
   TRY(check(::lchown(at.c_str(), entry.uid, entry.gid), "changing the owner of", at));
   if (entry.type != EntryType::symlink) TRY(check(::chmod(at.c_str(), entry.mode), "changing the mode of", at));
-  for (const auto& [name, value] : entry.xattrs)
+  for (const auto& [name, value] : entry.xattrs) {
+    if (is_posix_acl(name)) continue;
     TRY(check(::lsetxattr(at.c_str(), name.c_str(), value.data(), value.size(), 0), fmt::format("setting {} of", name),
               at));
+  }
   return {};
 }
 

@@ -27,7 +27,8 @@ constexpr Refusal owned[] = {
     {"veritytab", "verity is set up from roothash="},
 };
 
-// kernel.org "The kernel's command-line parameters"; systemd kernel-command-line(7), systemd(1), systemd-debug-generator(8).
+// kernel.org "The kernel's command-line parameters"; systemd kernel-command-line(7), systemd(1),
+// systemd-debug-generator(8).
 constexpr Refusal shells[] = {
     {"init", "it starts another program than systemd"},
     {"rdinit", "it starts another program than systemd"},
@@ -60,10 +61,22 @@ constexpr Refusal shells[] = {
 };
 
 /// Kernel parameters that add up when they are given more than once.
-constexpr std::string_view repeatable[] = {"console",       "earlycon",         "module_blacklist", "blacklist",
-                                           "rd.blacklist",  "systemd.mask",     "rd.systemd.mask",  "systemd.wants",
-                                           "rd.systemd.wants", "modules_load",  "rd.modules_load",  "memmap",
-                                           "pci",           "dyndbg",           "ima_policy",       "systemd.tty.*"};
+constexpr std::string_view repeatable[] = {"console",
+                                           "earlycon",
+                                           "module_blacklist",
+                                           "blacklist",
+                                           "rd.blacklist",
+                                           "systemd.mask",
+                                           "rd.systemd.mask",
+                                           "systemd.wants",
+                                           "rd.systemd.wants",
+                                           "modules_load",
+                                           "rd.modules_load",
+                                           "memmap",
+                                           "pci",
+                                           "dyndbg",
+                                           "ima_policy",
+                                           "systemd.tty.*"};
 
 bool key_matches(std::string_view pattern, std::string_view key) {
   if (pattern.ends_with('*')) return key.starts_with(pattern.substr(0, pattern.size() - 1));
@@ -72,12 +85,14 @@ bool key_matches(std::string_view pattern, std::string_view key) {
 
 template <std::size_t N>
 const Refusal* find(const Refusal (&table)[N], std::string_view key) {
-  const auto* found = std::find_if(std::begin(table), std::end(table), [&](const Refusal& row) { return key_matches(row.key, key); });
+  const auto* found =
+      std::find_if(std::begin(table), std::end(table), [&](const Refusal& row) { return key_matches(row.key, key); });
   return found == std::end(table) ? nullptr : found;
 }
 
 bool is_repeatable(std::string_view key) {
-  return std::any_of(std::begin(repeatable), std::end(repeatable), [&](std::string_view name) { return key_matches(name, key); });
+  return std::any_of(std::begin(repeatable), std::end(repeatable),
+                     [&](std::string_view name) { return key_matches(name, key); });
 }
 
 Result<void> check_text(const Located<std::string>& parameter) {
@@ -86,10 +101,12 @@ Result<void> check_text(const Located<std::string>& parameter) {
   bool quoted = false;
   for (const char c : text) {
     if (c < 0x20 || c > 0x7e)
-      return wrong(parameter.at, fmt::format("byte 0x{:02x} in a kernel parameter, expected printable ASCII", static_cast<unsigned char>(c)));
+      return wrong(parameter.at, fmt::format("byte 0x{:02x} in a kernel parameter, expected printable ASCII",
+                                             static_cast<unsigned char>(c)));
     if (c == '"') quoted = !quoted;
     if (c == ' ' && !quoted)
-      return wrong(parameter.at, fmt::format("\"{}\" has a blank outside of quotes", text), "write one parameter per array element");
+      return wrong(parameter.at, fmt::format("\"{}\" has a blank outside of quotes", text),
+                   "write one parameter per array element");
   }
   if (quoted) return wrong(parameter.at, fmt::format("\"{}\" has a quote that is not closed", text));
   if (text == "--") return wrong(parameter.at, "\"--\" would hide what follows from the kernel");
@@ -99,7 +116,8 @@ Result<void> check_text(const Located<std::string>& parameter) {
 Result<void> remove_parameter(std::vector<std::string>& line, const Located<std::string>& wanted) {
   const auto text = wanted.value.substr(1);
   const auto is_meant = [&](const std::string& parameter) {
-    return parameter == text || (text.find('=') == std::string::npos && parameter_key(parameter) == parameter_key(text));
+    return parameter == text ||
+           (text.find('=') == std::string::npos && parameter_key(parameter) == parameter_key(text));
   };
   if (std::erase_if(line, is_meant) > 0) return {};
   std::vector<std::string_view> known(line.begin(), line.end());
@@ -112,12 +130,12 @@ Result<void> remove_parameter(std::vector<std::string>& line, const Located<std:
 
 const std::vector<std::string>& default_command_line() {
   static const std::vector<std::string> line{
-      "module.sig_enforce=1",            // only signed modules, whatever Secure Boot's state
-      "lockdown=integrity",              // root cannot change the running kernel
-      "systemd.import_credentials=no",   // whoever owns the BMC could hand in keys through SMBIOS
-      "systemd.volatile=overlay",        // what is written to the root is gone after the boot
+      "module.sig_enforce=1",           // only signed modules, whatever Secure Boot's state
+      "lockdown=integrity",             // root cannot change the running kernel
+      "systemd.import_credentials=no",  // whoever owns the BMC could hand in keys through SMBIOS
+      "systemd.volatile=overlay",       // what is written to the root is gone after the boot
       "console=ttyS0",
-      "panic=30",                        // a node that fell over comes back, and is verified again
+      "panic=30",  // a node that fell over comes back, and is verified again
   };
   return line;
 }
@@ -135,7 +153,8 @@ Result<void> check_parameter(const Located<std::string>& parameter, ShellAccess 
   std::string bare = key;
   std::erase(bare, '"');
   if (const auto* refusal = find(owned, bare))
-    return wrong(parameter.at, fmt::format("the kernel parameter \"{}\" is not for a profile to set: {}", parameter.value, refusal->why));
+    return wrong(parameter.at, fmt::format("the kernel parameter \"{}\" is not for a profile to set: {}",
+                                           parameter.value, refusal->why));
   const auto* opens = find(shells, bare);
   const bool mentions_sulogin = parameter.value.find("SYSTEMD_SULOGIN_FORCE") != std::string::npos;
   if (shell == ShellAccess::refused && (opens != nullptr || mentions_sulogin))
@@ -159,8 +178,10 @@ Result<void> merge_command_line(std::vector<std::string>& line, const LocatedTex
       if (std::find(line.begin(), line.end(), parameter.value) == line.end()) line.push_back(parameter.value);
       continue;
     }
-    if (!seen.insert(key).second) return wrong(parameter.at, fmt::format("the kernel parameter \"{}\" is given twice", key));
-    const auto old = std::find_if(line.begin(), line.end(), [&](const std::string& other) { return parameter_key(other) == key; });
+    if (!seen.insert(key).second)
+      return wrong(parameter.at, fmt::format("the kernel parameter \"{}\" is given twice", key));
+    const auto old =
+        std::find_if(line.begin(), line.end(), [&](const std::string& other) { return parameter_key(other) == key; });
     if (old != line.end())
       *old = parameter.value;
     else

@@ -20,12 +20,12 @@ enum class ShellAccess { refused, allowed };
 /// shell unless the profile says so.
 Result<void> check_parameter(const Located<std::string>& parameter, ShellAccess shell);
 
-/// Adds a layer's parameters: "!key" or "!key=value" takes an inherited one away, a key that holds one value replaces the
-/// inherited one in its place, everything else is appended.
+/// Adds a layer's parameters: "!key" or "!key=value" takes an inherited one away, a key that holds one value replaces
+/// the inherited one in its place, everything else is appended.
 Result<void> merge_command_line(std::vector<std::string>& line, const LocatedTexts& layer, ShellAccess shell);
 
-/// Room that the kernel leaves for what the profile says. Linux, x86 COMMAND_LINE_SIZE is 2048 with its NUL; the builder
-/// appends " roothash=" and 64 digits.
+/// Room that the kernel leaves for what the profile says. Linux, x86 COMMAND_LINE_SIZE is 2048 with its NUL; the
+/// builder appends " roothash=" and 64 digits.
 inline constexpr std::size_t command_line_cap_bytes = 2047 - 75;
 
 }  // namespace ingot::builder::detail

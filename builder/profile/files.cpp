@@ -19,7 +19,9 @@ constexpr std::size_t path_cap_bytes = 4095;
 constexpr std::string_view hidden[] = {"/proc", "/sys", "/dev", "/run", "/tmp"};
 
 Result<void> check_target(const Located<std::string>& path) {
-  const auto bad = [&](std::string_view why) { return wrong(path.at, fmt::format("the path \"{}\" {}", path.value, why)); };
+  const auto bad = [&](std::string_view why) {
+    return wrong(path.at, fmt::format("the path \"{}\" {}", path.value, why));
+  };
   const auto& text = path.value;
   if (!text.starts_with('/')) return bad("is not absolute");
   if (text.size() > path_cap_bytes) return bad("is too long");
@@ -30,7 +32,8 @@ Result<void> check_target(const Located<std::string>& path) {
     if (part == "." || part == "..") return bad("has a \".\" or \"..\" in it");
   if (text.find("//") != std::string::npos) return bad("has a double slash");
   for (const auto folder : hidden)
-    if (text.starts_with(fmt::format("{}/", folder))) return bad(fmt::format("would be hidden by what is mounted on {} at boot", folder));
+    if (text.starts_with(fmt::format("{}/", folder)))
+      return bad(fmt::format("would be hidden by what is mounted on {} at boot", folder));
   return {};
 }
 
@@ -43,8 +46,8 @@ Result<unsigned> parse_mode(const Located<std::string>& text) {
   return mode;
 }
 
-/// The source lies in the profile's folder and stays there, links included: a profile taken from elsewhere must not be able
-/// to pick up files of the build machine.
+/// The source lies in the profile's folder and stays there, links included: a profile taken from elsewhere must not be
+/// able to pick up files of the build machine.
 Result<Buffer> read_source(const Located<std::string>& source, const std::string& folder) {
   const fs::path relative(source.value);
   const bool climbs = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
@@ -57,25 +60,30 @@ Result<Buffer> read_source(const Located<std::string>& source, const std::string
   const auto [at_root, at_real] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
   if (at_root != root.end())
     return wrong(source.at, fmt::format("source \"{}\" is a link that leaves the profile's folder", source.value));
-  if (!fs::is_regular_file(real, code)) return wrong(source.at, fmt::format("source \"{}\" is not a regular file", source.value));
+  if (!fs::is_regular_file(real, code))
+    return wrong(source.at, fmt::format("source \"{}\" is not a regular file", source.value));
   auto content = read_file(real.string(), file_cap_bytes);
   if (!content) return wrong(source.at, fmt::format("source \"{}\": {}", source.value, content.error().message));
   return *std::move(content);
 }
 
-Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, const TableReader& entry, const std::string& folder) {
+Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, const TableReader& entry,
+                             const std::string& folder) {
   TRY(entry.only({"content", "source", "mode", "uid", "gid"}));
   ExtraFile file;
   file.path = path;
   const auto content = TRY(entry.text("content"));
   const auto source = TRY(entry.text("source"));
-  if (content && source) return wrong(source->at, fmt::format("{} has both content and source", path), "keep one of them");
+  if (content && source)
+    return wrong(source->at, fmt::format("{} has both content and source", path), "keep one of them");
   if (!content && !source) return wrong(at, fmt::format("{} has neither content nor source", path), "give one of them");
   if (content && content->value.size() > file_cap_bytes)
-    return wrong(content->at, fmt::format("content of {} bytes, expected at most {}", content->value.size(), file_cap_bytes));
+    return wrong(content->at,
+                 fmt::format("content of {} bytes, expected at most {}", content->value.size(), file_cap_bytes));
   file.content = content ? to_buffer(as_bytes(content->value)) : TRY(read_source(*source, folder));
   if (const auto* mode = entry.raw().get("mode"); mode != nullptr && mode->is_integer())
-    return wrong(location(mode->source(), entry.file()), "mode is an integer, expected a string of octal digits", "write \"0644\", with quotes");
+    return wrong(location(mode->source(), entry.file()), "mode is an integer, expected a string of octal digits",
+                 "write \"0644\", with quotes");
   if (const auto mode = TRY(entry.text("mode"))) file.mode = TRY(parse_mode(*mode));
   constexpr std::int64_t id_most = UINT32_MAX - 1;  // the last one means "no change" to chown(2)
   if (const auto uid = TRY(entry.integer("uid", 0, id_most))) file.uid = static_cast<std::uint32_t>(uid->value);
@@ -91,7 +99,8 @@ Result<void> apply_files(Draft& draft, const TableReader& files, const std::stri
     const auto at = location(key.source(), files.file());
     TRY(check_target({path, at}));
     if (const auto* flag = node.as_boolean(); flag != nullptr && !flag->get()) {
-      if (draft.files.erase(path) == 0) return wrong(at, fmt::format("{} = false takes away a file that is not inherited", path));
+      if (draft.files.erase(path) == 0)
+        return wrong(at, fmt::format("{} = false takes away a file that is not inherited", path));
       continue;
     }
     const auto* table = node.as_table();

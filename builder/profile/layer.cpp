@@ -26,7 +26,8 @@ struct Choice {
 };
 
 template <typename T, std::size_t N>
-Result<std::optional<Located<T>>> choose(const TableReader& table, std::string_view key, const Choice<T> (&choices)[N]) {
+Result<std::optional<Located<T>>> choose(const TableReader& table, std::string_view key,
+                                         const Choice<T> (&choices)[N]) {
   const auto text = TRY(table.text(key));
   if (!text) return std::nullopt;
   Names names;
@@ -39,10 +40,15 @@ Result<std::optional<Located<T>>> choose(const TableReader& table, std::string_v
                close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
 }
 
-constexpr Choice<RootFilesystem> filesystems[] = {{"squashfs", RootFilesystem::squashfs}, {"erofs", RootFilesystem::erofs}};
-constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd}, {"lz4", Compression::lz4}, {"lz4hc", Compression::lz4hc},
-                                                {"xz", Compression::xz},     {"gzip", Compression::gzip}};
-constexpr Choice<ImportKind> formats[] = {{"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
+constexpr Choice<RootFilesystem> filesystems[] = {{"squashfs", RootFilesystem::squashfs},
+                                                  {"erofs", RootFilesystem::erofs}};
+constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
+                                                {"lz4", Compression::lz4},
+                                                {"lz4hc", Compression::lz4hc},
+                                                {"xz", Compression::xz},
+                                                {"gzip", Compression::gzip}};
+constexpr Choice<ImportKind> formats[] = {
+    {"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
 constexpr std::string_view boot_phases[] = {"enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"};
 
 constexpr std::string_view lower = "abcdefghijklmnopqrstuvwxyz";
@@ -57,7 +63,9 @@ bool is_word(std::string_view text, std::string_view first, std::string_view mor
 const std::string alphanumeric = fmt::format("{}{}", lower, digits);
 bool is_name(std::string_view text) { return is_word(text, alphanumeric, "-", 63); }
 bool is_package(std::string_view text) { return text.size() > 1 && is_word(text, alphanumeric, "+-.", 128); }
-bool is_suite(std::string_view text) { return is_word(text, alphanumeric, "-./", 64) && text.find("..") == std::string_view::npos; }
+bool is_suite(std::string_view text) {
+  return is_word(text, alphanumeric, "-./", 64) && text.find("..") == std::string_view::npos;
+}
 bool is_component(std::string_view text) { return is_word(text, lower, "-/0123456789", 64); }
 bool is_module(std::string_view text) {
   return is_word(text, fmt::format("{}ABCDEFGHIJKLMNOPQRSTUVWXYZ", alphanumeric), "_-", 64);
@@ -96,23 +104,30 @@ Result<void> apply_name(std::string& into, const TableReader& table, std::string
   const auto text = TRY(table.text(key));
   if (!text) return {};
   if (!is_name(text->value))
-    return wrong(text->at, fmt::format("{} is \"{}\", expected up to 63 of a-z, 0-9 and -, not starting with -", key, text->value));
+    return wrong(text->at, fmt::format("{} is \"{}\", expected up to 63 of a-z, 0-9 and -, not starting with -", key,
+                                       text->value));
   into = text->value;
   return {};
 }
 
 Result<void> apply_import(Draft& draft, const TableReader& table, const std::string& folder) {
   for (const std::string_view key : {"suite", "packages", "components", "mirror"})
-    if (table.has(key)) return wrong(table.at(key), fmt::format("[base] has both image and {}", key), "a base is either an image or made of packages");
+    if (table.has(key))
+      return wrong(table.at(key), fmt::format("[base] has both image and {}", key),
+                   "a base is either an image or made of packages");
   ImportedBase base;
   const auto image = TRY(table.text("image"));
-  if (image->value.empty() || image->value.find('\0') != std::string::npos) return wrong(image->at, "image is not a path");
+  if (image->value.empty() || image->value.find('\0') != std::string::npos)
+    return wrong(image->at, "image is not a path");
   base.path = (std::filesystem::absolute(folder) / image->value).lexically_normal().string();
   const auto format = TRY(choose(table, "format", formats));
-  if (!format) return wrong(image->at, "[base] has an image without a format", "add format = \"disk\" (qcow2, raw), \"tar\" or \"oci\"");
+  if (!format)
+    return wrong(image->at, "[base] has an image without a format",
+                 "add format = \"disk\" (qcow2, raw), \"tar\" or \"oci\"");
   base.kind = format->value;
   if (const auto digest = TRY(table.text("sha256"))) {
-    if (!is_digest(digest->value)) return wrong(digest->at, fmt::format("sha256 is \"{}\", expected 64 digits of 0-9 and a-f", digest->value));
+    if (!is_digest(digest->value))
+      return wrong(digest->at, fmt::format("sha256 is \"{}\", expected 64 digits of 0-9 and a-f", digest->value));
     base.sha256 = digest->value;
   }
   draft.profile.base = std::move(base);
@@ -122,7 +137,8 @@ Result<void> apply_import(Draft& draft, const TableReader& table, const std::str
 Result<void> apply_mirror(PackageBase& base, const Located<std::string>& mirror) {
   const auto& text = mirror.value;
   const bool is_known = text.starts_with("https://") || text.starts_with("http://") || text.starts_with("file:///");
-  const bool is_clean = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '[' && c != ']'; });
+  const bool is_clean =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '[' && c != ']'; });
   if (!is_known || !is_clean || text.size() > 1024)
     return wrong(mirror.at, fmt::format("mirror is \"{}\", expected an http, https or file address", text));
   base.mirror = text;
@@ -133,14 +149,18 @@ Result<void> apply_base(Draft& draft, const TableReader& table, const std::strin
   TRY(table.only({"suite", "packages", "components", "mirror", "image", "format", "sha256"}));
   if (table.has("image")) return apply_import(draft, table, folder);
   for (const std::string_view key : {"format", "sha256"})
-    if (table.has(key)) return wrong(table.at(key), fmt::format("[base] has {} without an image", key), "add image = \"...\"");
+    if (table.has(key))
+      return wrong(table.at(key), fmt::format("[base] has {} without an image", key), "add image = \"...\"");
   if (table.raw().empty()) return {};
-  auto base = std::holds_alternative<PackageBase>(draft.profile.base) ? std::get<PackageBase>(draft.profile.base) : PackageBase{};
+  auto base = std::holds_alternative<PackageBase>(draft.profile.base) ? std::get<PackageBase>(draft.profile.base)
+                                                                      : PackageBase{};
   if (const auto suite = TRY(table.text("suite"))) {
-    if (!is_suite(suite->value)) return wrong(suite->at, fmt::format("suite is \"{}\", expected a name such as \"trixie\"", suite->value));
+    if (!is_suite(suite->value))
+      return wrong(suite->at, fmt::format("suite is \"{}\", expected a name such as \"trixie\"", suite->value));
     base.suite = suite->value;
   }
-  if (const auto packages = TRY(table.texts("packages"))) TRY(merge_words(base.packages, *packages, is_package, "a package name"));
+  if (const auto packages = TRY(table.texts("packages")))
+    TRY(merge_words(base.packages, *packages, is_package, "a package name"));
   if (const auto components = TRY(table.texts("components"))) {
     if (components->empty()) return wrong(table.at("components"), "components is empty, expected at least \"main\"");
     base.components.clear();
@@ -158,15 +178,18 @@ Result<void> apply_kernel(Draft& draft, const TableReader& table) {
     TRY(check_words({*package}, is_package, "a package name"));
     kernel.package = package->value;
   }
-  if (const auto allow = TRY(table.boolean("allow_shell"))) draft.shell = allow->value ? ShellAccess::allowed : ShellAccess::refused;
+  if (const auto allow = TRY(table.boolean("allow_shell")))
+    draft.shell = allow->value ? ShellAccess::allowed : ShellAccess::refused;
   if (const auto line = TRY(table.texts("command_line"))) {
     TRY(merge_command_line(kernel.command_line, *line, draft.shell));
     if (fmt::format("{}", fmt::join(kernel.command_line, " ")).size() > command_line_cap_bytes)
-      return wrong(table.at("command_line"), fmt::format("the kernel command line is longer than {} bytes", command_line_cap_bytes));
+      return wrong(table.at("command_line"),
+                   fmt::format("the kernel command line is longer than {} bytes", command_line_cap_bytes));
   }
   if (const auto modules = TRY(table.texts("modules"))) {
     for (const auto& name : *modules)
-      if (name.value.find(".ko") != std::string::npos) return wrong(name.at, fmt::format("\"{}\" is a file name", name.value), "write the module's name without .ko");
+      if (name.value.find(".ko") != std::string::npos)
+        return wrong(name.at, fmt::format("\"{}\" is a file name", name.value), "write the module's name without .ko");
     TRY(merge_words(kernel.modules, *modules, is_module, "a module name"));
   }
   return {};
@@ -191,9 +214,11 @@ Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::stri
   const auto size = TRY(table.size(key));
   if (!size) return {};
   const bool is_default = size->value == 0 && least == 0;
-  if (size->value % mebibyte != 0) return wrong(size->at, fmt::format("{} is {} bytes, expected a multiple of 1 MiB", key, size->value));
+  if (size->value % mebibyte != 0)
+    return wrong(size->at, fmt::format("{} is {} bytes, expected a multiple of 1 MiB", key, size->value));
   if (!is_default && size->value < least)
-    return wrong(size->at, fmt::format("{} is {} MiB, expected at least {} MiB", key, size->value / mebibyte, least / mebibyte));
+    return wrong(size->at,
+                 fmt::format("{} is {} MiB, expected at least {} MiB", key, size->value / mebibyte, least / mebibyte));
   if (size->value > largest_partition_bytes) return wrong(size->at, fmt::format("{} is larger than 64 TiB", key));
   into = size->value;
   return {};
@@ -218,7 +243,8 @@ Result<void> apply_phases(std::vector<std::string>& into, const LocatedTexts& ph
     }
     if (std::find(known.begin(), known.end(), phase.value) != known.end())
       return wrong(phase.at, fmt::format("the phase \"{}\" is out of order", phase.value),
-                   fmt::format("every boot goes through {}, in this order: name all up to the last one you want", quoted_list(known)));
+                   fmt::format("every boot goes through {}, in this order: name all up to the last one you want",
+                               quoted_list(known)));
     const auto close = nearest(phase.value, known);
     return wrong(phase.at, fmt::format("\"{}\" is no boot phase, expected one of {}", phase.value, quoted_list(known)),
                  close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
@@ -244,9 +270,12 @@ bool works_with(Compression compression, RootFilesystem filesystem) {
   switch (compression) {
     case Compression::zstd:
     case Compression::xz:
-    case Compression::gzip: return filesystem == RootFilesystem::squashfs;
-    case Compression::lz4hc: return filesystem == RootFilesystem::erofs;
-    case Compression::lz4: return true;
+    case Compression::gzip:
+      return filesystem == RootFilesystem::squashfs;
+    case Compression::lz4hc:
+      return filesystem == RootFilesystem::erofs;
+    case Compression::lz4:
+      return true;
   }
   return false;
 }
@@ -256,11 +285,15 @@ struct Levels {
 };
 Levels levels_of(Compression compression) {
   switch (compression) {
-    case Compression::zstd: return {1, 22, 3};
-    case Compression::gzip: return {1, 9, 9};
-    case Compression::lz4hc: return {0, 12, 9};
+    case Compression::zstd:
+      return {1, 22, 3};
+    case Compression::gzip:
+      return {1, 9, 9};
+    case Compression::lz4hc:
+      return {0, 12, 9};
     case Compression::lz4:
-    case Compression::xz: return {0, 0, 0};
+    case Compression::xz:
+      return {0, 0, 0};
   }
   return {0, 0, 0};
 }
@@ -270,14 +303,16 @@ Result<void> finish_root(Draft& draft) {
   const bool is_erofs = root.filesystem == RootFilesystem::erofs;
   root.compression = draft.compression ? draft.compression->value : (is_erofs ? Compression::lz4hc : Compression::zstd);
   if (!works_with(root.compression, root.filesystem))
-    return wrong(draft.compression->at, fmt::format("{} does not have this compression", is_erofs ? "erofs" : "squashfs"),
+    return wrong(draft.compression->at,
+                 fmt::format("{} does not have this compression", is_erofs ? "erofs" : "squashfs"),
                  is_erofs ? "use lz4 or lz4hc" : "use zstd, xz, gzip or lz4");
   const auto levels = levels_of(root.compression);
   root.compression_level = draft.compression_level ? draft.compression_level->value : levels.usual;
-  if (draft.compression_level && levels.most == 0) return wrong(draft.compression_level->at, "this compression has no levels");
+  if (draft.compression_level && levels.most == 0)
+    return wrong(draft.compression_level->at, "this compression has no levels");
   if (root.compression_level < levels.least || root.compression_level > levels.most)
-    return wrong(draft.compression_level->at,
-                 fmt::format("compression_level is {}, expected {} to {}", root.compression_level, levels.least, levels.most));
+    return wrong(draft.compression_level->at, fmt::format("compression_level is {}, expected {} to {}",
+                                                          root.compression_level, levels.least, levels.most));
   return {};
 }
 

@@ -1,7 +1,6 @@
 // One profile file applied over what it extends.
 #pragma once
 
-
 #include <map>
 
 #include "command_line.hpp"

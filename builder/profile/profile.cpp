@@ -44,16 +44,21 @@ Result<std::vector<File>> read_chain(const std::string& path) {
     std::error_code code;
     const auto real = fs::canonical(next, code);
     if (code && chain.empty()) return fail(io_error(fmt::format("reading {}", next), code.value()));
-    if (code) return detail::wrong(asked_at, fmt::format("extends \"{}\", which cannot be read: {}", next, code.message()));
+    if (code)
+      return detail::wrong(asked_at, fmt::format("extends \"{}\", which cannot be read: {}", next, code.message()));
     if (std::find(seen.begin(), seen.end(), real.string()) != seen.end())
-      return detail::wrong(asked_at, fmt::format("\"{}\" extends itself: {} -> {}", next, fmt::join(seen, " -> "), real.string()));
-    if (chain.size() == chain_cap) return detail::wrong(asked_at, fmt::format("more than {} profiles extend each other", chain_cap));
+      return detail::wrong(
+          asked_at, fmt::format("\"{}\" extends itself: {} -> {}", next, fmt::join(seen, " -> "), real.string()));
+    if (chain.size() == chain_cap)
+      return detail::wrong(asked_at, fmt::format("more than {} profiles extend each other", chain_cap));
     seen.push_back(real.string());
-    chain.push_back({next, TRY(parse_toml(next))});
+    auto table = TRY(parse_toml(next));
+    chain.push_back({next, std::move(table)});
     const detail::TableReader top(chain.back().table, next, "");
     const auto base = TRY(top.text("extends"));
     if (!base) break;
-    if (base->value.empty() || base->value.find('\0') != std::string::npos) return detail::wrong(base->at, "extends is not a path");
+    if (base->value.empty() || base->value.find('\0') != std::string::npos)
+      return detail::wrong(base->at, "extends is not a path");
     asked_at = base->at;
     next = (fs::path(next).parent_path() / base->value).string();
   }

@@ -12,16 +12,26 @@ namespace {
 
 std::string_view type_name(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::none: return "nothing";
-    case toml::node_type::table: return "a table";
-    case toml::node_type::array: return "an array";
-    case toml::node_type::string: return "a string";
-    case toml::node_type::integer: return "an integer";
-    case toml::node_type::floating_point: return "a floating-point number";
-    case toml::node_type::boolean: return "a boolean";
-    case toml::node_type::date: return "a date";
-    case toml::node_type::time: return "a time";
-    case toml::node_type::date_time: return "a date and time";
+    case toml::node_type::none:
+      return "nothing";
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "an integer";
+    case toml::node_type::floating_point:
+      return "a floating-point number";
+    case toml::node_type::boolean:
+      return "a boolean";
+    case toml::node_type::date:
+      return "a date";
+    case toml::node_type::time:
+      return "a time";
+    case toml::node_type::date_time:
+      return "a date and time";
   }
   return "something else";
 }
@@ -64,7 +74,8 @@ std::string nearest(std::string_view text, const std::vector<std::string_view>& 
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {
-  constexpr std::pair<std::string_view, unsigned> units[] = {{"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+  constexpr std::pair<std::string_view, unsigned> units[] = {
+      {"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
   std::uint64_t number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   auto unit = text.substr(static_cast<std::size_t>(end - text.data()));
@@ -74,7 +85,8 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     if (number > (UINT64_MAX >> shift)) return fail(ErrorCode::malformed, fmt::format("\"{}\" is too large", text));
     return number << shift;
   }
-  return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a size", text), "write a whole number and B, KiB, MiB, GiB or TiB: \"512MiB\"");
+  return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a size", text),
+              "write a whole number and B, KiB, MiB, GiB or TiB: \"512MiB\"");
 }
 
 std::string TableReader::full_name(std::string_view key) const {
@@ -98,11 +110,14 @@ Result<void> TableReader::only(const std::vector<std::string_view>& keys) const 
   const auto close = nearest(first->str(), keys);
   return wrong(location(first->source(), file_),
                fmt::format("unknown key \"{}\"{}{}", first->str(), name_.empty() ? "" : " in ", name_),
-               close.empty() ? fmt::format("valid here: {}", fmt::join(keys, ", ")) : fmt::format("did you mean \"{}\"?", close));
+               close.empty() ? fmt::format("valid here: {}", fmt::join(keys, ", "))
+                             : fmt::format("did you mean \"{}\"?", close));
 }
 
-tl::unexpected<Error> TableReader::type_error(std::string_view key, const toml::node& node, std::string_view expected) const {
-  return wrong(location(node.source(), file_), fmt::format("{} is {}, expected {}", full_name(key), type_name(node), expected));
+tl::unexpected<Error> TableReader::type_error(std::string_view key, const toml::node& node,
+                                              std::string_view expected) const {
+  return wrong(location(node.source(), file_),
+               fmt::format("{} is {}, expected {}", full_name(key), type_name(node), expected));
 }
 
 Result<std::optional<Located<std::string>>> TableReader::text(std::string_view key) const {
@@ -152,7 +167,8 @@ Result<std::optional<Located<std::uint64_t>>> TableReader::size(std::string_view
   if (node == nullptr) return std::nullopt;
   const auto at = location(node->source(), file_);
   if (const auto* bytes = node->as_integer()) {
-    if (bytes->get() < 0) return wrong(at, fmt::format("{} is {}, expected a size in bytes", full_name(key), bytes->get()));
+    if (bytes->get() < 0)
+      return wrong(at, fmt::format("{} is {}, expected a size in bytes", full_name(key), bytes->get()));
     return Located<std::uint64_t>{static_cast<std::uint64_t>(bytes->get()), at};
   }
   const auto* text = node->as_string();

@@ -1,9 +1,10 @@
 // A TOML table read strictly: every value with its place, every mistake with what was expected.
 #pragma once
 
+#include <toml++/toml.h>
+
 #include <optional>
 #include <string>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "ingot/base/result.hpp"
@@ -44,7 +45,8 @@ class TableReader {
 
   // Nothing when the key is not there; an error when its value is of another type or out of range.
   Result<std::optional<Located<std::string>>> text(std::string_view key) const;
-  Result<std::optional<Located<std::int64_t>>> integer(std::string_view key, std::int64_t least, std::int64_t most) const;
+  Result<std::optional<Located<std::int64_t>>> integer(std::string_view key, std::int64_t least,
+                                                       std::int64_t most) const;
   Result<std::optional<Located<bool>>> boolean(std::string_view key) const;
   Result<std::optional<LocatedTexts>> texts(std::string_view key) const;
   /// An integer of bytes or a text with a unit.
@@ -55,7 +57,8 @@ class TableReader {
   [[nodiscard]] const std::string& file() const { return file_; }
 
  private:
-  [[nodiscard]] tl::unexpected<Error> type_error(std::string_view key, const toml::node& node, std::string_view expected) const;
+  [[nodiscard]] tl::unexpected<Error> type_error(std::string_view key, const toml::node& node,
+                                                 std::string_view expected) const;
   [[nodiscard]] std::string full_name(std::string_view key) const;
 
   const toml::table& table_;

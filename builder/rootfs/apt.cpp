@@ -36,8 +36,8 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 /// A proxy is the one thing of our environment that reaching a mirror may depend on.
 std::map<std::string, std::string> proxy_environment() {
   std::map<std::string, std::string> out;
-  for (const char* name : {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-                           "ALL_PROXY", "NO_PROXY"})
+  for (const char* name : {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY",
+                           "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
     if (const char* value = std::getenv(name)) out[name] = value;
   return out;
 }
@@ -52,7 +52,8 @@ Command apt_command(std::vector<std::string> argv) {
 /// apt.conf(5) has no escape for a quote or backslash in a value.
 Result<void> check_path(const std::string& path) {
   if (path.find_first_of("\"\\\n; ") == std::string::npos) return {};
-  return fail(ErrorCode::usage, fmt::format("the cache folder \"{}\" has a blank, quote, backslash or semicolon in its path", path),
+  return fail(ErrorCode::usage,
+              fmt::format("the cache folder \"{}\" has a blank, quote, backslash or semicolon in its path", path),
               "choose another one with --cache");
 }
 
@@ -126,14 +127,16 @@ std::string machine_codename() {
 std::string last_errors(const std::string& text) {
   std::string out;
   for (const auto line : lines_of(text))
-    if (line.starts_with("E:")) out += fmt::format("{}{}", out.empty() ? "" : "; ", line.substr(std::min<std::size_t>(3, line.size())));
+    if (line.starts_with("E:"))
+      out += fmt::format("{}{}", out.empty() ? "" : "; ", line.substr(std::min<std::size_t>(3, line.size())));
   return out.empty() ? text : out;
 }
 
 Result<Completed> run_apt(const Command& command, std::string_view what, std::string_view remedy) {
   auto completed = TRY(run(command));
   if (completed.exit_code == 0) return completed;
-  return fail(ErrorCode::tool_failed, fmt::format("{}: {}", what, last_errors(completed.error_tail)), std::string(remedy));
+  return fail(ErrorCode::tool_failed, fmt::format("{}: {}", what, last_errors(completed.error_tail)),
+              std::string(remedy));
 }
 
 }  // namespace
@@ -157,22 +160,24 @@ std::optional<PackageFile> parse_uri_line(std::string_view line) {
   const auto last = name.rfind('_');
   const auto size = parse_number(words[1]);
   if (first == std::string_view::npos || first == last || !size) return std::nullopt;
-  out.package = {std::string(name.substr(0, first)), unquote(name.substr(first + 1, last - first - 1)), std::string(name.substr(last + 1)),
-                 std::string(words[2].substr(prefix.size())), *size};
+  out.package = {std::string(name.substr(0, first)), unquote(name.substr(first + 1, last - first - 1)),
+                 std::string(name.substr(last + 1)), std::string(words[2].substr(prefix.size())), *size};
   return out;
 }
 
-Result<std::vector<AptSource>> debian_sources(std::string_view printed, std::string_view codename, const std::string& suite) {
+Result<std::vector<AptSource>> debian_sources(std::string_view printed, std::string_view codename,
+                                              const std::string& suite) {
   std::optional<AptSource> archive;
   std::optional<AptSource> security;
-  const std::set<std::string_view> suites{codename,   "stable",  "oldstable", "testing", "unstable", "sid",
+  const std::set<std::string_view> suites{codename,   "stable",   "oldstable", "testing", "unstable", "sid",
                                           "bullseye", "bookworm", "trixie",    "forky",   "duke"};
   for (const auto line : lines_of(printed)) {
     // 'http://mirror/debian/dists/bookworm/InRelease' ...: the only address that is printed for every source.
     constexpr std::string_view tail = "/InRelease'";
     const auto end = line.find(tail);
     const auto dists = line.find("/dists/");
-    if (!line.starts_with('\'') || end == std::string_view::npos || dists == std::string_view::npos || dists > end) continue;
+    if (!line.starts_with('\'') || end == std::string_view::npos || dists == std::string_view::npos || dists > end)
+      continue;
     const std::string uri(line.substr(1, dists - 1));
     const auto found = line.substr(dists + 7, end - dists - 7);
     if (!archive && suites.contains(found)) archive = AptSource{uri, suite};
@@ -181,7 +186,8 @@ Result<std::vector<AptSource>> debian_sources(std::string_view printed, std::str
       security = AptSource{uri, fmt::format("{}-security", suite)};
   }
   if (!archive)
-    return fail(ErrorCode::missing, "apt on this machine has no source that is a Debian archive", std::string(mirror_remedy));
+    return fail(ErrorCode::missing, "apt on this machine has no source that is a Debian archive",
+                std::string(mirror_remedy));
   std::vector<AptSource> out{*archive};
   const std::set<std::string_view> without_security{"sid", "unstable", "experimental"};
   if (security && !without_security.contains(suite)) out.push_back(*security);
@@ -192,17 +198,21 @@ Result<std::vector<AptSource>> find_sources(const PackageBase& base, const std::
   const auto& given = mirror.empty() ? base.mirror : mirror;
   if (!given.empty()) {
     if (given.find_first_of(" \t\n[]") != std::string::npos || given.find(":/") == std::string::npos)
-      return fail(ErrorCode::usage, fmt::format("the mirror \"{}\" is not an address", given), "write it as http://host/debian");
+      return fail(ErrorCode::usage, fmt::format("the mirror \"{}\" is not an address", given),
+                  "write it as http://host/debian");
     return std::vector<AptSource>{{given, base.suite}};
   }
-  const auto printed = TRY(run_apt(apt_command({"apt-get", "update", "--print-uris"}), "reading apt's sources", mirror_remedy));
+  const auto printed =
+      TRY(run_apt(apt_command({"apt-get", "update", "--print-uris"}), "reading apt's sources", mirror_remedy));
   return debian_sources(as_text(printed.output), machine_codename(), base.suite);
 }
 
-Result<Apt> Apt::create(const std::string& folder, const std::vector<AptSource>& sources, const std::vector<std::string>& components) {
+Result<Apt> Apt::create(const std::string& folder, const std::vector<AptSource>& sources,
+                        const std::vector<std::string>& components) {
   TRY(check_path(folder));
   if (!fs::exists(keyring))
-    return fail(ErrorCode::missing, fmt::format("{} is not there", keyring), "install the Debian package debian-archive-keyring");
+    return fail(ErrorCode::missing, fmt::format("{} is not there", keyring),
+                "install the Debian package debian-archive-keyring");
   std::error_code code;
   for (const auto* part : {"state/lists/partial", "cache/archives/partial", "none"}) {
     fs::create_directories(fmt::format("{}/{}", folder, part), code);
@@ -210,7 +220,8 @@ Result<Apt> Apt::create(const std::string& folder, const std::vector<AptSource>&
   }
   std::string list;
   for (const auto& source : sources)
-    list += fmt::format("deb [arch={} signed-by={}] {} {} {}\n", architecture, keyring, source.uri, source.suite, fmt::join(components, " "));
+    list += fmt::format("deb [arch={} signed-by={}] {} {} {}\n", architecture, keyring, source.uri, source.suite,
+                        fmt::join(components, " "));
   TRY(write_file(folder + "/sources.list", as_bytes(list)));
   TRY(write_file(folder + "/status", {}));
   TRY(write_file(folder + "/apt.conf", as_bytes(configuration(folder))));
@@ -218,17 +229,20 @@ Result<Apt> Apt::create(const std::string& folder, const std::vector<AptSource>&
 }
 
 Result<void> Apt::update() const {
-  TRY(run_apt(apt_command({"apt-get", "-c", folder_ + "/apt.conf", "-q", "-o", "APT::Update::Error-Mode=any", "update"}),
-              "fetching package lists", "check the network, or name another mirror with --mirror"));
+  TRY(run_apt(
+      apt_command({"apt-get", "-c", folder_ + "/apt.conf", "-q", "-o", "APT::Update::Error-Mode=any", "update"}),
+      "fetching package lists", "check the network, or name another mirror with --mirror"));
   return write_file(folder_ + "/updated", {});
 }
 
 bool Apt::has_lists() const { return fs::exists(folder_ + "/updated"); }
 
 Result<std::vector<PackageFile>> Apt::resolve(const std::vector<std::string>& names) const {
-  std::vector<std::string> argv{"apt-get", "-c", folder_ + "/apt.conf", "-qq", "-y", "--print-uris", "install", "?essential"};
+  std::vector<std::string> argv{"apt-get",      "-c",      folder_ + "/apt.conf", "-qq", "-y",
+                                "--print-uris", "install", "?essential"};
   argv.insert(argv.end(), names.begin(), names.end());
-  const auto printed = TRY(run_apt(apt_command(argv), "resolving packages", "check the package names in [base] and the suite"));
+  const auto printed =
+      TRY(run_apt(apt_command(argv), "resolving packages", "check the package names in [base] and the suite"));
   std::map<std::string, PackageFile> found;
   for (const auto line : lines_of(as_text(printed.output))) {
     auto file = parse_uri_line(line);
@@ -253,7 +267,8 @@ Result<std::map<std::string, std::string>> Apt::uris_by_sha256(const std::vector
     const auto blank = line.find(' ');
     if (blank == std::string_view::npos) continue;
     const auto uri = line.substr(0, blank);
-    auto command = apt_command({std::string(helper), "-c", folder_ + "/apt.conf", "cat-file", std::string(line.substr(blank + 1))});
+    auto command = apt_command(
+        {std::string(helper), "-c", folder_ + "/apt.conf", "cat-file", std::string(line.substr(blank + 1))});
     std::string text;  // one paragraph at a time: a whole list has 60 MB
     command.standard_output = [&](Bytes chunk) -> Result<void> {
       text += as_text(chunk);

@@ -15,23 +15,31 @@ namespace {
 
 Result<EntryType> entry_type(archive_entry* entry) {
   switch (archive_entry_filetype(entry)) {
-    case AE_IFREG: return EntryType::file;
-    case AE_IFDIR: return EntryType::directory;
-    case AE_IFLNK: return EntryType::symlink;
-    case AE_IFCHR: return EntryType::character_device;
-    case AE_IFBLK: return EntryType::block_device;
-    case AE_IFIFO: return EntryType::fifo;
-    default: return fail(ErrorCode::unsupported, fmt::format("entry type {:o}", archive_entry_filetype(entry)));
+    case AE_IFREG:
+      return EntryType::file;
+    case AE_IFDIR:
+      return EntryType::directory;
+    case AE_IFLNK:
+      return EntryType::symlink;
+    case AE_IFCHR:
+      return EntryType::character_device;
+    case AE_IFBLK:
+      return EntryType::block_device;
+    case AE_IFIFO:
+      return EntryType::fifo;
+    default:
+      return fail(ErrorCode::unsupported, fmt::format("entry type {:o}", archive_entry_filetype(entry)));
   }
 }
 
 Result<std::uint32_t> narrow(std::int64_t value, std::string_view what) {
-  if (value < 0 || value > UINT32_MAX) return fail(ErrorCode::malformed, fmt::format("{} {} is out of range", what, value));
+  if (value < 0 || value > UINT32_MAX)
+    return fail(ErrorCode::malformed, fmt::format("{} {} is out of range", what, value));
   return static_cast<std::uint32_t>(value);
 }
 
-/// POSIX ACLs travel outside the extended attributes and are left behind: squashfs and erofs on a read-only root have no use
-/// for them, and nothing that Debian packages ship has any.
+/// POSIX ACLs travel outside the extended attributes and are left behind: squashfs and erofs on a read-only root have
+/// no use for them, and nothing that Debian packages ship has any.
 Result<void> take_xattrs(TreeEntry& into, archive_entry* entry) {
   (void)archive_entry_xattr_reset(entry);
   const char* name = nullptr;
@@ -39,7 +47,8 @@ Result<void> take_xattrs(TreeEntry& into, archive_entry* entry) {
   std::size_t size = 0;
   while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
     if (name == nullptr || *name == '\0') return fail(ErrorCode::malformed, "an extended attribute without a name");
-    if (size > xattr_bytes_cap) return fail(ErrorCode::limit, fmt::format("the extended attribute {} has {} bytes", name, size));
+    if (size > xattr_bytes_cap)
+      return fail(ErrorCode::limit, fmt::format("the extended attribute {} has {} bytes", name, size));
     const auto* bytes = static_cast<const std::uint8_t*>(value);
     into.xattrs[name] = Buffer(bytes, bytes + size);
   }
@@ -53,8 +62,7 @@ Error archive_failure(archive* handle, std::string_view what) {
   const bool no_room = archive_errno(handle) == ENOSPC;
   return Error{no_room ? ErrorCode::io : ErrorCode::malformed,
                fmt::format("{}: {}", what, text != nullptr ? text : "the archive cannot be read"),
-               no_room ? "free some space there or choose another folder" : "",
-               std::nullopt, std::nullopt};
+               no_room ? "free some space there or choose another folder" : "", std::nullopt, std::nullopt};
 }
 
 Result<std::string> canonical_path(std::string_view name) {
@@ -222,8 +230,10 @@ Result<void> hash_files(Tree& tree, Progress& progress) {
 Result<SharedSource> TarContent::make(SharedTar tar, std::vector<Segment> segments, std::uint64_t size_bytes) {
   std::uint64_t end = 0;
   for (const auto& segment : segments) {
-    const bool in_file = segment.at_bytes >= end && segment.at_bytes <= size_bytes && segment.size_bytes <= size_bytes - segment.at_bytes;
-    const bool in_tar = segment.stored_bytes <= tar->bytes->size() && segment.size_bytes <= tar->bytes->size() - segment.stored_bytes;
+    const bool in_file = segment.at_bytes >= end && segment.at_bytes <= size_bytes &&
+                         segment.size_bytes <= size_bytes - segment.at_bytes;
+    const bool in_tar =
+        segment.stored_bytes <= tar->bytes->size() && segment.size_bytes <= tar->bytes->size() - segment.stored_bytes;
     if (!in_file) return fail(ErrorCode::malformed, "a sparse map that leaves the file");
     if (!in_tar) return fail(ErrorCode::malformed, "truncated: the archive ends within a file");
     end = segment.at_bytes + segment.size_bytes;
@@ -233,14 +243,18 @@ Result<SharedSource> TarContent::make(SharedTar tar, std::vector<Segment> segmen
 
 Result<void> TarContent::read(std::uint64_t offset, MutableBytes into) const {
   if (offset > size_bytes_ || into.size() > size_bytes_ - offset)
-    return fail(ErrorCode::malformed, fmt::format("{} bytes wanted at {} of a file of {}", into.size(), offset, size_bytes_));
+    return fail(ErrorCode::malformed,
+                fmt::format("{} bytes wanted at {} of a file of {}", into.size(), offset, size_bytes_));
   const auto end = offset + into.size();
   auto filled = offset;
   const auto zero_to = [&](std::uint64_t until) {
-    if (until > filled) std::fill_n(into.begin() + static_cast<std::ptrdiff_t>(filled - offset), until - filled, std::uint8_t{0});
+    if (until > filled)
+      std::fill_n(into.begin() + static_cast<std::ptrdiff_t>(filled - offset), until - filled, std::uint8_t{0});
     filled = std::max(filled, until);
   };
-  const auto after = [](std::uint64_t at, const Segment& segment) { return at < segment.at_bytes + segment.size_bytes; };
+  const auto after = [](std::uint64_t at, const Segment& segment) {
+    return at < segment.at_bytes + segment.size_bytes;
+  };
   for (auto segment = std::upper_bound(segments_.begin(), segments_.end(), offset, after);
        segment != segments_.end() && segment->at_bytes < end; ++segment) {
     const auto from = std::max(offset, segment->at_bytes);

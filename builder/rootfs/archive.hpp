@@ -36,11 +36,12 @@ std::optional<std::string> raw_path(archive_entry* entry);
 /// Everything of an entry but its name and content. `hard_link_to` is canonical, size is that of the content.
 Result<TreeEntry> entry_from(archive_entry* entry);
 
-/// Where `name` lands when symlinks among its folders are followed, as tar, dpkg and container runtimes do. Missing folders
-/// are made (0755 root); a folder that is a file is an error.
+/// Where `name` lands when symlinks among its folders are followed, as tar, dpkg and container runtimes do. Missing
+/// folders are made (0755 root); a folder that is a file is an error.
 Result<std::string> place_in(Tree& tree, const std::string& path);
 
-/// Puts `entry` at `path`. An existing folder's metadata is updated and its content kept; otherwise what was there goes.
+/// Puts `entry` at `path`. An existing folder's metadata is updated and its content kept; otherwise what was there
+/// goes.
 Result<void> place(Tree& tree, const std::string& path, TreeEntry entry);
 
 /// Gives every set of hard links the same first name whatever order it was read in: the smallest.
@@ -56,12 +57,12 @@ struct TarFile {
 };
 using SharedTar = std::shared_ptr<const TarFile>;
 
-/// The content of a file inside an uncompressed tar, which stays where it is: one window of the tar, or several with zeros
-/// between them when the file is sparse.
+/// The content of a file inside an uncompressed tar, which stays where it is: one window of the tar, or several with
+/// zeros between them when the file is sparse.
 class TarContent final : public ByteSource {
  public:
   struct Segment {
-    std::uint64_t at_bytes = 0;      ///< in the file
+    std::uint64_t at_bytes = 0;  ///< in the file
     std::uint64_t size_bytes = 0;
     std::uint64_t stored_bytes = 0;  ///< where in the tar
   };
@@ -85,7 +86,8 @@ Result<void> attach_content(TreeEntry& into, archive* handle, archive_entry* ent
 
 /// Decides whether an entry is taken (true), and may look at or change the tree.
 using EntryFilter = std::function<Result<bool>(const std::string& path, const TreeEntry& entry)>;
-/// Puts the entries of an uncompressed tar over what is in the tree; later ones replace earlier ones. Nothing is hashed yet.
+/// Puts the entries of an uncompressed tar over what is in the tree; later ones replace earlier ones. Nothing is hashed
+/// yet.
 Result<void> add_tar(Tree& tree, const std::string& tar_path, const EntryFilter& filter);
 /// Root folder, hard links and digests: what a tree needs to be canonical once all entries are in.
 Result<void> complete_tree(Tree& tree, Progress& progress);

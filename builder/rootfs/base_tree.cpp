@@ -11,15 +11,19 @@ namespace {
 Result<Tree> import_base(const ImportedBase& base, const std::string& cache, Progress& progress) {
   const auto import = [&]() -> Result<detail::Imported> {
     switch (base.kind) {
-      case ImportKind::disk: return detail::import_disk_image(base.path, cache, progress);
-      case ImportKind::tar: return detail::import_tar_file(base.path, cache, progress);
-      case ImportKind::oci: return detail::import_oci_layout(base.path, cache, progress);
+      case ImportKind::disk:
+        return detail::import_disk_image(base.path, cache, progress);
+      case ImportKind::tar:
+        return detail::import_tar_file(base.path, cache, progress);
+      case ImportKind::oci:
+        return detail::import_oci_layout(base.path, cache, progress);
     }
     return fail(ErrorCode::internal, "no such kind of base");
   };
   auto imported = TRY(import());
   if (!base.sha256.empty() && imported.sha256 != base.sha256)
-    return fail(ErrorCode::crypto, fmt::format("{} has the SHA-256 {}, the profile says {}", base.path, imported.sha256, base.sha256),
+    return fail(ErrorCode::crypto,
+                fmt::format("{} has the SHA-256 {}, the profile says {}", base.path, imported.sha256, base.sha256),
                 "get the image again, or change sha256 in [base] if this is the one you mean");
   return std::move(imported.tree);
 }

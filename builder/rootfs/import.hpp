@@ -1,4 +1,5 @@
-// Bases that exist already. Each importer ends in uncompressed tars in the cache, under a name made of the input's digest.
+// Bases that exist already. Each importer ends in uncompressed tars in the cache, under a name made of the input's
+// digest.
 #pragma once
 
 #include "archive.hpp"

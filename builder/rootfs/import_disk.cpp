@@ -35,23 +35,30 @@ std::vector<std::string> texts(const Strings& strings) {
 
 Error failure(guestfs_h* handle, std::string_view what) {
   const char* text = guestfs_last_error(handle);
-  return Error{ErrorCode::tool_failed, fmt::format("{}: {}", what, text != nullptr ? text : "libguestfs does not say why"), {}, std::nullopt, std::nullopt};
+  return Error{ErrorCode::tool_failed,
+               fmt::format("{}: {}", what, text != nullptr ? text : "libguestfs does not say why"),
+               {},
+               std::nullopt,
+               std::nullopt};
 }
 
 /// The kernel that libguestfs starts is the build machine's own.
 bool has_kernel() {
   std::error_code code;
   for (const auto* folder : {"/boot", "/usr/lib/modules"})
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, std::filesystem::directory_options::skip_permission_denied, code))
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(
+             folder, std::filesystem::directory_options::skip_permission_denied, code))
       if (entry.path().filename().string().starts_with("vmlinuz")) return true;
   return std::getenv("SUPERMIN_KERNEL") != nullptr;
 }
 
-void report_progress(guestfs_h*, void* context, std::uint64_t, int, int, const char*, size_t, const std::uint64_t* numbers, size_t count) {
+void report_progress(guestfs_h*, void* context, std::uint64_t, int, int, const char*, size_t,
+                     const std::uint64_t* numbers, size_t count) {
   if (count >= 4) static_cast<Progress*>(context)->at(numbers[2], numbers[3]);
 }
 
-Result<Guestfs> launch(const std::string& image, const std::string& scratch, const std::string& appliance, Progress& progress) {
+Result<Guestfs> launch(const std::string& image, const std::string& scratch, const std::string& appliance,
+                       Progress& progress) {
   if (!has_kernel())
     return fail(ErrorCode::missing, "libguestfs starts this machine's kernel in a virtual machine, and /boot has none",
                 "install the Debian package linux-image-cloud-amd64");
@@ -63,14 +70,18 @@ Result<Guestfs> launch(const std::string& image, const std::string& scratch, con
   if (guestfs_set_backend(handle, "direct") != 0 || guestfs_set_tmpdir(handle, scratch.c_str()) != 0 ||
       guestfs_set_cachedir(handle, appliance.c_str()) != 0)
     return fail(failure(handle, "preparing libguestfs"));
-  if (!kvm_works() && guestfs_set_backend_setting(handle, "force_tcg", "1") != 0) return fail(failure(handle, "preparing libguestfs"));
-  // Probing the format of a raw image would let its content choose qcow2 and name other files: detect it from the header here.
+  if (!kvm_works() && guestfs_set_backend_setting(handle, "force_tcg", "1") != 0)
+    return fail(failure(handle, "preparing libguestfs"));
+  // Probing the format of a raw image would let its content choose qcow2 and name other files: detect it from the
+  // header here.
   const auto format = TRY(disk_format(image));
-  if (guestfs_add_drive_opts(handle, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT, format.c_str(), -1) != 0)
+  if (guestfs_add_drive_opts(handle, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                             format.c_str(), -1) != 0)
     return fail(failure(handle, "opening it"));
   if (guestfs_launch(handle) != 0) {
     auto error = failure(handle, "starting libguestfs's virtual machine");
-    error.remedy = "run libguestfs-test-tool; it needs the Debian packages linux-image-cloud-amd64, supermin and qemu-system-x86";
+    error.remedy =
+        "run libguestfs-test-tool; it needs the Debian packages linux-image-cloud-amd64, supermin and qemu-system-x86";
     return fail(std::move(error));
   }
   return guest;
@@ -83,26 +94,30 @@ Result<void> mount_root(guestfs_h* handle) {
   if (found.size() == 1) {
     const Strings points(guestfs_inspect_get_mountpoints(handle, found.front().c_str()));
     if (points == nullptr) return fail(failure(handle, "looking for mount points"));
-    const auto list = texts(points);  // path, device, path, device, ...
+    const auto list = texts(points);             // path, device, path, device, ...
     std::map<std::string, std::string> ordered;  // "/" before "/boot" before "/boot/efi"
     for (std::size_t i = 0; i + 1 < list.size(); i += 2) ordered[list[i]] = list[i + 1];
     for (const auto& [path, device] : ordered)
-      if (guestfs_mount_ro(handle, device.c_str(), path.c_str()) != 0 && path == "/") return fail(failure(handle, "mounting its root"));
+      if (guestfs_mount_ro(handle, device.c_str(), path.c_str()) != 0 && path == "/")
+        return fail(failure(handle, "mounting its root"));
     return {};
   }
   if (found.size() > 1)
-    return fail(ErrorCode::unsupported, fmt::format("it has {} operating systems, expected one", found.size()), "import a tar of the one you mean");
-  return fail(ErrorCode::unsupported, "no operating system was found in it", "import a tar of its root file system instead");
+    return fail(ErrorCode::unsupported, fmt::format("it has {} operating systems, expected one", found.size()),
+                "import a tar of the one you mean");
+  return fail(ErrorCode::unsupported, "no operating system was found in it",
+              "import a tar of its root file system instead");
 }
 
-Result<void> extract(const std::string& image, const std::string& tar, const std::string& scratch, const std::string& appliance,
-                     Progress& progress) {
+Result<void> extract(const std::string& image, const std::string& tar, const std::string& scratch,
+                     const std::string& appliance, Progress& progress) {
   progress.step("virtual machine", "libguestfs, read-only");
   const auto guest = TRY(launch(image, scratch, appliance, progress));
   TRY(mount_root(guest.get()));
   progress.step("extract", image);
-  if (guestfs_tar_out_opts(guest.get(), "/", tar.c_str(), GUESTFS_TAR_OUT_OPTS_NUMERICOWNER, 1, GUESTFS_TAR_OUT_OPTS_XATTRS, 1,
-                           GUESTFS_TAR_OUT_OPTS_SELINUX, 1, GUESTFS_TAR_OUT_OPTS_ACLS, 1, -1) != 0)
+  if (guestfs_tar_out_opts(guest.get(), "/", tar.c_str(), GUESTFS_TAR_OUT_OPTS_NUMERICOWNER, 1,
+                           GUESTFS_TAR_OUT_OPTS_XATTRS, 1, GUESTFS_TAR_OUT_OPTS_SELINUX, 1, GUESTFS_TAR_OUT_OPTS_ACLS,
+                           1, -1) != 0)
     return fail(failure(guest.get(), "reading its files"));
   if (guestfs_shutdown(guest.get()) != 0) return fail(failure(guest.get(), "stopping libguestfs's virtual machine"));
   return {};
@@ -128,7 +143,8 @@ Result<std::string> disk_format(const std::string& path) {
   if (in.u32be() != qcow2_magic) return "raw";
   in.skip(4);
   if (in.u64be() != 0)
-    return fail(ErrorCode::unsupported, fmt::format("{} has a backing file", path), "flatten it with: qemu-img convert -O qcow2");
+    return fail(ErrorCode::unsupported, fmt::format("{} has a backing file", path),
+                "flatten it with: qemu-img convert -O qcow2");
   return "qcow2";
 }
 
@@ -145,8 +161,10 @@ Result<Imported> import_disk_image(const std::string& path, const std::string& c
   } else {
     const auto work = TRY(cache.work());
     const auto made = work.path() + "/tree.tar";
-    TRY_IN(path, extract(std::filesystem::absolute(path).string(), made, work.path(), TRY(appliance_folder(cache)), progress));
-    if (TRY(file_digest(*source, progress)) != digest) return fail(ErrorCode::io, fmt::format("{} changed while it was read", path));
+    TRY_IN(path, extract(std::filesystem::absolute(path).string(), made, work.path(), TRY(appliance_folder(cache)),
+                         progress));
+    if (TRY(file_digest(*source, progress)) != digest)
+      return fail(ErrorCode::io, fmt::format("{} changed while it was read", path));
     TRY_IN(path, index_tar(made, progress));
     TRY(publish(made, tar));
   }

@@ -1,4 +1,5 @@
-// OCI Image Layout Specification 1.1 and OCI Image Specification 1.1, "Image Manifest", "Image Layer Filesystem Changeset".
+// OCI Image Layout Specification 1.1 and OCI Image Specification 1.1, "Image Manifest", "Image Layer Filesystem
+// Changeset".
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -37,7 +38,8 @@ class Layout {
   [[nodiscard]] Result<SharedSource> open(const std::string& name) const {
     if (!tree_) return file_source(folder_ + "/" + name);
     const auto* entry = tree_->resolve("/" + name);
-    if (entry == nullptr || entry->type != EntryType::file) return fail(ErrorCode::missing, fmt::format("it has no {}", name));
+    if (entry == nullptr || entry->type != EntryType::file)
+      return fail(ErrorCode::missing, fmt::format("it has no {}", name));
     return entry->content != nullptr ? entry->content : memory_source({});
   }
 
@@ -45,11 +47,12 @@ class Layout {
   [[nodiscard]] Result<SharedSource> blob(const Descriptor& descriptor) const {
     auto source = TRY(open("blobs/sha256/" + descriptor.sha256));
     if (source->size() != descriptor.size_bytes)
-      return fail(ErrorCode::malformed, fmt::format("the blob {} has {} bytes, its descriptor says {}", descriptor.sha256, source->size(),
-                                                    descriptor.size_bytes));
+      return fail(ErrorCode::malformed, fmt::format("the blob {} has {} bytes, its descriptor says {}",
+                                                    descriptor.sha256, source->size(), descriptor.size_bytes));
     const auto digest = to_hex(TRY(crypto::hash_source(HashAlg::sha256, *source)));
     if (digest != descriptor.sha256)
-      return fail(ErrorCode::malformed, fmt::format("the blob {} has the SHA-256 {}", descriptor.sha256, digest), "fetch the image again");
+      return fail(ErrorCode::malformed, fmt::format("the blob {} has the SHA-256 {}", descriptor.sha256, digest),
+                  "fetch the image again");
     return source;
   }
 
@@ -61,7 +64,8 @@ class Layout {
 Result<Json> parse_json(const ByteSource& source, std::string_view what) {
   const auto bytes = TRY_IN(what, read_all(source, json_cap_bytes));
   auto json = Json::parse(bytes.begin(), bytes.end(), nullptr, false);
-  if (json.is_discarded() || !json.is_object()) return fail(ErrorCode::malformed, fmt::format("{} is no JSON object", what));
+  if (json.is_discarded() || !json.is_object())
+    return fail(ErrorCode::malformed, fmt::format("{} is no JSON object", what));
   return json;
 }
 
@@ -76,12 +80,14 @@ Result<Descriptor> parse_descriptor(const Json& json) {
   if (!json.is_object()) return fail(ErrorCode::malformed, "a descriptor that is no object");
   out.media_type = text_of(json, "mediaType");
   const auto digest = text_of(json, "digest");
-  if (!digest.starts_with(prefix)) return fail(ErrorCode::unsupported, fmt::format("the digest \"{}\", expected sha256:...", digest));
+  if (!digest.starts_with(prefix))
+    return fail(ErrorCode::unsupported, fmt::format("the digest \"{}\", expected sha256:...", digest));
   out.sha256 = digest.substr(prefix.size());
   if (out.sha256.size() != 64 || out.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
     return fail(ErrorCode::malformed, fmt::format("the digest \"{}\"", digest));
   const auto size = json.find("size");
-  if (size == json.end() || !size->is_number_unsigned()) return fail(ErrorCode::malformed, "a descriptor without a size");
+  if (size == json.end() || !size->is_number_unsigned())
+    return fail(ErrorCode::malformed, "a descriptor without a size");
   out.size_bytes = size->get<std::uint64_t>();
   return out;
 }
@@ -95,14 +101,16 @@ bool is_for_us(const Json& descriptor) {
 /// The one manifest for this architecture, through nested indexes.
 Result<Descriptor> find_manifest(const Layout& layout, const Json& index, int depth) {
   const auto manifests = index.find("manifests");
-  if (manifests == index.end() || !manifests->is_array()) return fail(ErrorCode::malformed, "its index has no manifests");
+  if (manifests == index.end() || !manifests->is_array())
+    return fail(ErrorCode::malformed, "its index has no manifests");
   std::vector<Descriptor> found;
   for (const auto& entry : *manifests)
     if (entry.is_object() && is_for_us(entry)) found.push_back(TRY(parse_descriptor(entry)));
   if (found.size() != 1)
     return fail(ErrorCode::unsupported, fmt::format("it has {} images for linux/amd64, expected one", found.size()),
                 "copy the one you mean into a layout of its own");
-  if (found.front().media_type.find("index") == std::string::npos && found.front().media_type.find("manifest.list") == std::string::npos)
+  if (found.front().media_type.find("index") == std::string::npos &&
+      found.front().media_type.find("manifest.list") == std::string::npos)
     return found.front();
   if (depth == index_depth_cap) return fail(ErrorCode::limit, "its indexes are nested too deeply");
   const auto inner = TRY(layout.blob(found.front()));
@@ -112,13 +120,15 @@ Result<Descriptor> find_manifest(const Layout& layout, const Json& index, int de
 Result<std::vector<Descriptor>> find_layers(const Layout& layout, const Descriptor& manifest) {
   const auto json = TRY(parse_json(*TRY(layout.blob(manifest)), "the manifest"));
   const auto layers = json.find("layers");
-  if (layers == json.end() || !layers->is_array() || layers->empty()) return fail(ErrorCode::malformed, "its manifest has no layers");
+  if (layers == json.end() || !layers->is_array() || layers->empty())
+    return fail(ErrorCode::malformed, "its manifest has no layers");
   if (layers->size() > layer_cap) return fail(ErrorCode::limit, fmt::format("it has more than {} layers", layer_cap));
   std::vector<Descriptor> out;
   for (const auto& entry : *layers) {
     out.push_back(TRY(parse_descriptor(entry)));
     const auto& type = out.back().media_type;
-    if (type.find("tar") == std::string::npos || type.find("encrypted") != std::string::npos || type.find("foreign") != std::string::npos)
+    if (type.find("tar") == std::string::npos || type.find("encrypted") != std::string::npos ||
+        type.find("foreign") != std::string::npos)
       return fail(ErrorCode::unsupported, fmt::format("a layer of type \"{}\", expected a tar", type));
   }
   return out;
@@ -160,7 +170,8 @@ Result<void> apply_layer(Tree& tree, const std::string& tar) {
   });
 }
 
-Result<Layout> open_layout(const std::string& path, const Cache& cache, std::optional<TemporaryFolder>& work, Progress& progress) {
+Result<Layout> open_layout(const std::string& path, const Cache& cache, std::optional<TemporaryFolder>& work,
+                           Progress& progress) {
   std::error_code code;
   if (fs::is_directory(path, code)) return Layout(path);
   work.emplace(TRY(cache.work()));
@@ -176,7 +187,8 @@ Result<Imported> import_layout(const std::string& path, const Cache& cache, Prog
   const auto layout = TRY(open_layout(path, cache, work, progress));
   const auto index = layout.open("index.json");
   if (!index)
-    return fail(ErrorCode::malformed, "it has no index.json, so it is no OCI image layout", "make one with: skopeo copy SOURCE oci:FOLDER");
+    return fail(ErrorCode::malformed, "it has no index.json, so it is no OCI image layout",
+                "make one with: skopeo copy SOURCE oci:FOLDER");
   const auto manifest = TRY(find_manifest(layout, TRY(parse_json(**index, "index.json")), 0));
   const auto name = "oci-" + manifest.sha256;
   const auto index_path = cache.tree(name) + ".index";
@@ -194,7 +206,8 @@ Result<Imported> import_layout(const std::string& path, const Cache& cache, Prog
     if (!fs::exists(tar)) {
       const auto made = fmt::format("{}/layer.tar", work->path());
       const auto digest = TRY(decompress(TRY(layout.blob(layer)), made, progress));
-      if (digest != layer.sha256) return fail(ErrorCode::io, fmt::format("the blob {} changed while it was read", layer.sha256));
+      if (digest != layer.sha256)
+        return fail(ErrorCode::io, fmt::format("the blob {} changed while it was read", layer.sha256));
       TRY(publish(made, tar));
     }
     TRY_IN("layer sha256:" + layer.sha256, apply_layer(tree, tar));

@@ -47,8 +47,8 @@ la_ssize_t feed_archive(archive* handle, void* context, const void** buffer) {
   return static_cast<la_ssize_t>(part->size());
 }
 
-/// "raw" is the format of one unnamed member: the decompressed bytes. Only filters inside libarchive: "filter_all" would
-/// let it start programs.
+/// "raw" is the format of one unnamed member: the decompressed bytes. Only filters inside libarchive: "filter_all"
+/// would let it start programs.
 Result<ArchiveReader> open_raw(Feed& feed) {
   ArchiveReader reader(archive_read_new());
   if (reader == nullptr) return fail(ErrorCode::internal, "libarchive gives no reader");

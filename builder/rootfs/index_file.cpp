@@ -16,7 +16,8 @@ namespace ingot::builder::detail {
 namespace {
 
 // magic, tar count, tars (name, size, mtime), entry count, entries, SHA-256 of all that. Integers little-endian, texts
-// with a 32-bit length before them. Ours alone and thrown away when anything is odd, so it has no compatibility to keep.
+// with a 32-bit length before them. Ours alone and thrown away when anything is odd, so it has no compatibility to
+// keep.
 constexpr std::string_view magic = "ingot-index/2\n";
 constexpr std::size_t digest_bytes = 32;
 constexpr std::uint64_t index_cap_bytes = 1u << 30;
@@ -41,7 +42,8 @@ std::optional<Stamp> stamp_of(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   return Stamp{static_cast<std::uint64_t>(info.st_size),
-               static_cast<std::uint64_t>(info.st_mtim.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(info.st_mtim.tv_nsec)};
+               static_cast<std::uint64_t>(info.st_mtim.tv_sec) * 1'000'000'000U +
+                   static_cast<std::uint64_t>(info.st_mtim.tv_nsec)};
 }
 
 Result<void> write_content(Writer& out, const TreeEntry& entry, const std::vector<std::string>& tars) {
@@ -52,8 +54,10 @@ Result<void> write_content(Writer& out, const TreeEntry& entry, const std::vecto
   }
   const auto tar = content == nullptr ? tars.end() : std::find(tars.begin(), tars.end(), content->tar().path);
   if (tar == tars.end()) return fail(ErrorCode::internal, "a file that lies in none of the indexed archives");
-  out.u32le(static_cast<std::uint32_t>(content->segments().size())).u32le(static_cast<std::uint32_t>(tar - tars.begin()));
-  for (const auto& segment : content->segments()) out.u64le(segment.at_bytes).u64le(segment.size_bytes).u64le(segment.stored_bytes);
+  out.u32le(static_cast<std::uint32_t>(content->segments().size()))
+      .u32le(static_cast<std::uint32_t>(tar - tars.begin()));
+  for (const auto& segment : content->segments())
+    out.u64le(segment.at_bytes).u64le(segment.size_bytes).u64le(segment.stored_bytes);
   return {};
 }
 
@@ -121,7 +125,8 @@ Result<std::vector<SharedTar>> open_tars(Reader& in, const std::string& folder) 
     const auto path = fmt::format("{}/{}", folder, read_text(in));
     const auto size = in.u64le();
     if (stamp_of(path) != Stamp{size, in.u64le()}) return fail(ErrorCode::malformed, "the index is of another archive");
-    tars.push_back(std::make_shared<const TarFile>(TarFile{path, TRY(file_source(path))}));
+    auto bytes = TRY(file_source(path));
+    tars.push_back(std::make_shared<const TarFile>(TarFile{path, std::move(bytes)}));
   }
   return tars;
 }
@@ -129,7 +134,8 @@ Result<std::vector<SharedTar>> open_tars(Reader& in, const std::string& folder) 
 Result<Tree> decode_index(Bytes file, const std::string& folder) {
   if (file.size() < digest_bytes) return fail(ErrorCode::malformed, "the index is damaged");
   const auto body = file.first(file.size() - digest_bytes);
-  if (crypto::sha256(body) != to_buffer(file.last(digest_bytes))) return fail(ErrorCode::malformed, "the index is damaged");
+  if (crypto::sha256(body) != to_buffer(file.last(digest_bytes)))
+    return fail(ErrorCode::malformed, "the index is damaged");
   Reader in(body);
   if (as_text(in.bytes(magic.size())) != magic) return fail(ErrorCode::unsupported, "an index of another version");
   const auto tars = TRY(open_tars(in, folder));

@@ -31,7 +31,8 @@ class Descriptor {
 
 class Mapping {
  public:
-  Mapping(std::size_t size, int flags, int fd) : size_(size), at_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, fd, 0)) {}
+  Mapping(std::size_t size, int flags, int fd)
+      : size_(size), at_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, fd, 0)) {}
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() {
@@ -58,7 +59,7 @@ void write_u64(const Mapping& memory, std::uint64_t at, std::uint64_t value) {
 void fill(const Mapping& memory) {
   write_u64(memory, tables_at, (tables_at + 0x1000) | 3);
   write_u64(memory, tables_at + 0x1000, (tables_at + 0x2000) | 3);
-  write_u64(memory, tables_at + 0x2000, 0x83);  // present, writable, 2 MiB
+  write_u64(memory, tables_at + 0x2000, 0x83);                                     // present, writable, 2 MiB
   constexpr std::array<std::uint8_t, 6> code{0xf0, 0x48, 0x0f, 0xc7, 0x0f, 0xf4};  // lock cmpxchg16b [rdi]; hlt
   std::copy(code.begin(), code.end(), static_cast<std::uint8_t*>(memory.get()) + code_at);
 }
@@ -79,9 +80,9 @@ bool enter_long_mode(int vcpu) {
   special.cs = code;
   special.ds = special.es = special.ss = data;
   special.cr3 = tables_at;
-  special.cr4 = 1u << 5;                     // PAE
-  special.cr0 = 0x80000001;                  // PG, PE
-  special.efer = (1u << 8) | (1u << 10);     // LME, LMA
+  special.cr4 = 1u << 5;                  // PAE
+  special.cr0 = 0x80000001;               // PG, PE
+  special.efer = (1u << 8) | (1u << 10);  // LME, LMA
   if (::ioctl(vcpu, KVM_SET_SREGS, &special) != 0) return false;
   kvm_regs registers{};
   registers.rip = code_at;

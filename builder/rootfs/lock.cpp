@@ -37,8 +37,8 @@ class LockParser {
 
  private:
   [[nodiscard]] tl::unexpected<Error> wrong(const Word& word, std::string message) const {
-    return fail(Error{ErrorCode::malformed, std::move(message), "restore the file, or renew it with --update-lock", std::nullopt,
-                      TextLocation{file_, line_, word.column}});
+    return fail(Error{ErrorCode::malformed, std::move(message), "restore the file, or renew it with --update-lock",
+                      std::nullopt, TextLocation{file_, line_, word.column}});
   }
 
   /// The words of the next line that has some and is no comment; empty at the end.
@@ -88,9 +88,11 @@ class LockParser {
     if (words.size() != 6 || words[0].text != "package")
       return wrong(words[0], "expected \"package NAME VERSION ARCHITECTURE SHA256 SIZE\"");
     for (std::size_t i = 1; i < 4; ++i)
-      if (!is_clean(words[i].text)) return wrong(words[i], fmt::format("\"{}\" has a character that no package has", words[i].text));
+      if (!is_clean(words[i].text))
+        return wrong(words[i], fmt::format("\"{}\" has a character that no package has", words[i].text));
     if (!is_sha256(words[4].text)) return wrong(words[4], "expected a SHA-256 of 64 digits");
-    LockedPackage package{std::string(words[1].text), std::string(words[2].text), std::string(words[3].text), std::string(words[4].text), 0};
+    LockedPackage package{std::string(words[1].text), std::string(words[2].text), std::string(words[3].text),
+                          std::string(words[4].text), 0};
     const auto* end = words[5].text.data() + words[5].text.size();
     const auto parsed = std::from_chars(words[5].text.data(), end, package.size_bytes);
     if (parsed.ec != std::errc{} || parsed.ptr != end) return wrong(words[5], "expected a size in bytes");
@@ -107,8 +109,9 @@ class LockParser {
   /// Debian Policy, "Package", "Version": nothing that could be a path or an option.
   static bool is_clean(std::string_view text) {
     return text.front() != '-' && text.front() != '.' && std::all_of(text.begin(), text.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("+-.~:").find(c) != std::string_view::npos;
-    });
+             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    std::string_view("+-.~:").find(c) != std::string_view::npos;
+           });
   }
 
   std::string file_;
@@ -119,12 +122,15 @@ class LockParser {
 
 }  // namespace
 
-Result<Lock> parse_lock(const std::string& file_name, std::string_view text) { return LockParser(file_name, text).parse(); }
+Result<Lock> parse_lock(const std::string& file_name, std::string_view text) {
+  return LockParser(file_name, text).parse();
+}
 
 std::string render_lock(const Lock& lock) {
   auto out = fmt::format("{}{}\nsuite {}\nrequest {}\n", first_comment, first_line, lock.suite, lock.request_sha256);
   for (const auto& package : lock.packages)
-    out += fmt::format("package {} {} {} {} {}\n", package.name, package.version, package.architecture, package.sha256, package.size_bytes);
+    out += fmt::format("package {} {} {} {} {}\n", package.name, package.version, package.architecture, package.sha256,
+                       package.size_bytes);
   return out;
 }
 

@@ -48,10 +48,14 @@ std::string named(const std::vector<LockedPackage>& packages) {
 /// One build of a base from packages, under the cache's lock.
 class PackageBuild {
  public:
-  PackageBuild(const PackageBase& base, const std::string& kernel_package, const BaseOptions& options, const Cache& cache,
-               Progress& progress)
-      : base_(base), names_(requested(base, kernel_package)), request_(request_digest(base, kernel_package)), options_(options),
-        cache_(cache), progress_(progress) {}
+  PackageBuild(const PackageBase& base, const std::string& kernel_package, const BaseOptions& options,
+               const Cache& cache, Progress& progress)
+      : base_(base),
+        names_(requested(base, kernel_package)),
+        request_(request_digest(base, kernel_package)),
+        options_(options),
+        cache_(cache),
+        progress_(progress) {}
 
   Result<BaseTree> run() {
     auto lock = TRY(read_lock());
@@ -79,7 +83,8 @@ class PackageBuild {
     auto lock = TRY(parse_lock(options_.lock_path, as_text(text)));
     if (lock.request_sha256 != request_ || lock.suite != base_.suite)
       return fail(ErrorCode::usage,
-                  fmt::format("{} answers another request: the profile's packages, suite or components have changed", options_.lock_path),
+                  fmt::format("{} answers another request: the profile's packages, suite or components have changed",
+                              options_.lock_path),
                   "renew it with --update-lock");
     return lock;
   }
@@ -90,7 +95,8 @@ class PackageBuild {
       std::string id;
       for (const auto& source : sources) id += fmt::format("{} {}\n", source.uri, source.suite);
       id += fmt::format("{}", fmt::join(base_.components, " "));
-      apt_ = TRY(Apt::create(cache_.path("apt/" + crypto::sha256_hex(as_bytes(id)).substr(0, 16)), sources, base_.components));
+      apt_ = TRY(
+          Apt::create(cache_.path("apt/" + crypto::sha256_hex(as_bytes(id)).substr(0, 16)), sources, base_.components));
       if (!options_.offline) {
         progress_.step("package lists", fmt::format("{} of {}", base_.suite, sources.front().uri));
         TRY(apt_->update());
@@ -102,7 +108,8 @@ class PackageBuild {
   Result<Lock> make_lock() {
     const auto* tool = TRY(apt());
     if (!tool->has_lists())
-      return fail(ErrorCode::missing, "there is neither a lock nor a cached package list, and --offline forbids fetching one",
+      return fail(ErrorCode::missing,
+                  "there is neither a lock nor a cached package list, and --offline forbids fetching one",
                   "build once without --offline");
     progress_.step("resolve", fmt::format("{} packages asked for", names_.size()));
     Lock lock{base_.suite, request_, {}};
@@ -134,7 +141,8 @@ class PackageBuild {
     const auto wanted = TRY(missing(lock));
     if (wanted.empty()) return {};
     if (options_.offline)
-      return fail(ErrorCode::missing, fmt::format("--offline, and the cache lacks {}", named(wanted)), "build once without --offline");
+      return fail(ErrorCode::missing, fmt::format("--offline, and the cache lacks {}", named(wanted)),
+                  "build once without --offline");
     const auto* tool = TRY(apt());
     if (uris_.empty()) uris_ = TRY(tool->uris_by_sha256(wanted));
     std::vector<PackageFile> files;
@@ -151,7 +159,8 @@ class PackageBuild {
     }
     if (!gone.empty())
       return fail(ErrorCode::missing, fmt::format("the mirror no longer has {}", named(gone)),
-                  "renew the lock with --update-lock, name a mirror or snapshot that still has it with --mirror, or build with a "
+                  "renew the lock with --update-lock, name a mirror or snapshot that still has it with --mirror, or "
+                  "build with a "
                   "cache that has it");
     progress_.step("packages", fmt::format("{} files, {} MiB", files.size(), total >> 20));
     const auto work = TRY(cache_.work());
@@ -164,7 +173,9 @@ class PackageBuild {
     const auto file = TRY_IN(fmt::format("fetching {}", package.name), file_source(path));
     const auto digest = to_hex(TRY(crypto::hash_source(HashAlg::sha256, *file)));
     if (digest != package.sha256)
-      return fail(ErrorCode::crypto, fmt::format("{} {}: the file's SHA-256 is {}, the lock says {}", package.name, package.version, digest, package.sha256),
+      return fail(ErrorCode::crypto,
+                  fmt::format("{} {}: the file's SHA-256 is {}, the lock says {}", package.name, package.version,
+                              digest, package.sha256),
                   "try another mirror");
     return publish(path, cache_.deb(package.sha256));
   }
@@ -179,12 +190,15 @@ class PackageBuild {
       const auto deb = cache_.deb(package.sha256);
       auto control = TRY(read_control(deb));
       auto fields = control_fields(control);
-      if (fields["Package"] != package.name || fields["Version"] != package.version || fields["Architecture"] != package.architecture)
+      if (fields["Package"] != package.name || fields["Version"] != package.version ||
+          fields["Architecture"] != package.architecture)
         return fail(ErrorCode::malformed,
-                    fmt::format("{} is {} {} ({}), the lock says {}", deb, fields["Package"], fields["Version"], fields["Architecture"], named({package})),
+                    fmt::format("{} is {} {} ({}), the lock says {}", deb, fields["Package"], fields["Version"],
+                                fields["Architecture"], named({package})),
                     "renew the lock with --update-lock");
       while (control.ends_with('\n')) control.pop_back();
-      index += fmt::format("{}\nFilename: ./{}.deb\nSize: {}\nSHA256: {}\n\n", control, package.sha256, package.size_bytes, package.sha256);
+      index += fmt::format("{}\nFilename: ./{}.deb\nSize: {}\nSHA256: {}\n\n", control, package.sha256,
+                           package.size_bytes, package.sha256);
       fs::create_symlink(deb, fmt::format("{}/{}.deb", folder, package.sha256), code);
       if (code) return fail(io_error(fmt::format("linking {}", deb), code.value()));
     }
@@ -193,7 +207,8 @@ class PackageBuild {
 
   Result<void> make_tree(const Lock& lock, const std::string& tar) {
     if (::geteuid() != 0)
-      return fail(ErrorCode::usage, "making a tree from packages runs their installation scripts in a chroot, which only root can do",
+      return fail(ErrorCode::usage,
+                  "making a tree from packages runs their installation scripts in a chroot, which only root can do",
                   "run as root, or import an image as the base");
     const auto work = TRY(cache_.work());
     const auto repository = work.path() + "/packages";
@@ -205,21 +220,22 @@ class PackageBuild {
     return {};
   }
 
-  Result<void> run_mmdebstrap(const Lock& lock, const std::string& repository, const std::string& work, const std::string& tar) {
+  Result<void> run_mmdebstrap(const Lock& lock, const std::string& repository, const std::string& work,
+                              const std::string& tar) {
     std::vector<std::string> include;
     for (const auto& package : lock.packages) include.push_back(fmt::format("{}={}", package.name, package.version));
     Command command;
-    // Namespaces of its own: no mount outlives it, no process survives it, and no installation script reaches the network.
-    command.argv = {"unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", "--",
-                    "mmdebstrap", "--mode=root", "--format=tar", "--verbose",
-                    // "custom" installs the named packages alone: not even apt, which a node that is never patched has no use for.
-                    "--variant=custom", "--architectures=amd64",
-                    "--include=" + fmt::format("{}", fmt::join(include, ",")),
-                    "--aptopt=APT::Sandbox::User \"root\"", "--aptopt=Acquire::Languages \"none\"",
-                    // The tree is thrown away when this is interrupted. (path-exclude would filter each package through Python:
-                    // four times the time that strip_tree() needs for the whole tree.)
-                    "--dpkgopt=force-unsafe-io",
-                    "", tar, fmt::format("deb [trusted=yes] copy://{} ./", repository)};
+    // Namespaces of its own: no mount outlives it, no process survives it, and no installation script reaches the
+    // network.
+    command.argv = {
+        "unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", "--", "mmdebstrap",
+        "--mode=root", "--format=tar", "--verbose",
+        // "custom" installs the named packages alone: not even apt, which a node that is never patched has no use for.
+        "--variant=custom", "--architectures=amd64", "--include=" + fmt::format("{}", fmt::join(include, ",")),
+        "--aptopt=APT::Sandbox::User \"root\"", "--aptopt=Acquire::Languages \"none\"",
+        // The tree is thrown away when this is interrupted. (path-exclude would filter each package through Python:
+        // four times the time that strip_tree() needs for the whole tree.)
+        "--dpkgopt=force-unsafe-io", "", tar, fmt::format("deb [trusted=yes] copy://{} ./", repository)};
     command.environment = {{"SOURCE_DATE_EPOCH", fmt::format("{}", image_time)},
                            {"TMPDIR", work},
                            {"DEBIAN_FRONTEND", "noninteractive"},
@@ -228,7 +244,8 @@ class PackageBuild {
     std::uint64_t done = 0;
     const auto total = 2 * lock.packages.size();
     const auto count = [&](std::string_view line) {
-      if (line.starts_with("Unpacking ") || line.starts_with("Setting up ")) progress_.at(std::min<std::uint64_t>(++done, total), total);
+      if (line.starts_with("Unpacking ") || line.starts_with("Setting up "))
+        progress_.at(std::min<std::uint64_t>(++done, total), total);
     };
     command.standard_error = count;
     std::string text;
@@ -259,12 +276,13 @@ class PackageBuild {
 std::string request_digest(const PackageBase& base, const std::string& kernel_package) {
   auto components = base.components;
   std::sort(components.begin(), components.end());
-  return crypto::sha256_hex(as_bytes(fmt::format("ingot-request/1\namd64\n{}\n{}\n{}\n", base.suite, fmt::join(components, " "),
-                                                 fmt::join(requested(base, kernel_package), "\n"))));
+  return crypto::sha256_hex(
+      as_bytes(fmt::format("ingot-request/1\namd64\n{}\n{}\n{}\n", base.suite, fmt::join(components, " "),
+                           fmt::join(requested(base, kernel_package), "\n"))));
 }
 
-Result<BaseTree> make_package_base(const PackageBase& base, const std::string& kernel_package, const BaseOptions& options,
-                                   Progress& progress) {
+Result<BaseTree> make_package_base(const PackageBase& base, const std::string& kernel_package,
+                                   const BaseOptions& options, Progress& progress) {
   auto cache = TRY(Cache::open(options.cache));
   TRY(cache.lock(progress));
   return PackageBuild(base, kernel_package, options, cache, progress).run();

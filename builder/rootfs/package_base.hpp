@@ -9,7 +9,7 @@ namespace ingot::builder::detail {
 std::string request_digest(const PackageBase& base, const std::string& kernel_package);
 
 /// Not yet stripped.
-Result<BaseTree> make_package_base(const PackageBase& base, const std::string& kernel_package, const BaseOptions& options,
-                                   Progress& progress);
+Result<BaseTree> make_package_base(const PackageBase& base, const std::string& kernel_package,
+                                   const BaseOptions& options, Progress& progress);
 
 }  // namespace ingot::builder::detail

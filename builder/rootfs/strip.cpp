@@ -22,7 +22,8 @@ struct Rule {
 constexpr Rule rules[] = {
     // Identities and secrets: equal on every node of a fleet, they would be worse than none.
     {"/etc/ssh/ssh_host_*", Action::remove, "SSH host keys, made when the package was configured"},
-    {"/etc/machine-id", Action::empty_file, "machine identity; empty, so that systemd makes one at boot (machine-id(5))"},
+    {"/etc/machine-id", Action::empty_file,
+     "machine identity; empty, so that systemd makes one at boot (machine-id(5))"},
     {"/var/lib/dbus/machine-id", Action::remove_plain, "machine identity"},
     {"/var/lib/systemd/random-seed", Action::remove, "random seed"},
     {"/var/lib/systemd/credential.secret", Action::remove, "key of encrypted credentials"},
@@ -138,13 +139,20 @@ std::vector<std::string> victims(const Tree& tree, const Rule& rule) {
     const auto& entry = *tree.find(path);
     const auto take = [&](std::vector<std::string> more) { out.insert(out.end(), more.begin(), more.end()); };
     switch (rule.action) {
-      case Action::remove: out.push_back(path); break;
+      case Action::remove:
+        out.push_back(path);
+        break;
       case Action::remove_plain:
         if (is_file(path, entry)) out.push_back(path);
         break;
-      case Action::remove_files_below: take(below(tree, path, is_file)); break;
-      case Action::empty_folder: take(below(tree, path, is_anything)); break;
-      case Action::empty_file: break;
+      case Action::remove_files_below:
+        take(below(tree, path, is_file));
+        break;
+      case Action::empty_folder:
+        take(below(tree, path, is_anything));
+        break;
+      case Action::empty_file:
+        break;
     }
   }
   return out;

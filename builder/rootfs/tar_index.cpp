@@ -1,7 +1,7 @@
+#include <fmt/format.h>
+
 #include "archive.hpp"
 #include "ingot/builder/base_tree.hpp"
-
-#include <fmt/format.h>
 
 namespace ingot::builder {
 namespace detail {
@@ -21,7 +21,8 @@ Result<ArchiveReader> open_plain_tar(const std::string& path) {
 }  // namespace
 
 Result<void> add_tar(Tree& tree, const std::string& tar_path, const EntryFilter& filter) {
-  const auto tar = std::make_shared<const TarFile>(TarFile{tar_path, TRY(file_source(tar_path))});
+  auto bytes = TRY(file_source(tar_path));
+  const auto tar = std::make_shared<const TarFile>(TarFile{tar_path, std::move(bytes)});
   const auto reader = TRY(open_plain_tar(tar_path));
   for (;;) {
     archive_entry* entry = nullptr;

@@ -41,7 +41,8 @@ Result<void> check_path(const std::string& path) {
   return {};
 }
 
-/// Walks a path component by component. Empty when it leaves what is there; ".." of the root is the root, as for chroot.
+/// Walks a path component by component. Empty when it leaves what is there; ".." of the root is the root, as for
+/// chroot.
 std::string walk(const Tree& tree, const std::string& path) {
   std::vector<std::string> todo;  // components still to walk, last first
   const auto push = [&](std::string_view text) {
@@ -116,9 +117,7 @@ Result<void> put(Tree& tree, const std::string& path, TreeEntry entry) {
   return {};
 }
 
-void write_text(Writer& out, std::string_view text) {
-  out.u32le(static_cast<std::uint32_t>(text.size())).text(text);
-}
+void write_text(Writer& out, std::string_view text) { out.u32le(static_cast<std::uint32_t>(text.size())).text(text); }
 
 }  // namespace
 
@@ -134,7 +133,8 @@ const TreeEntry* Tree::resolve(const std::string& path) const {
   return end.empty() ? nullptr : find(end);
 }
 
-Result<void> Tree::put_file(const std::string& path, Buffer content, unsigned mode, std::uint32_t uid, std::uint32_t gid) {
+Result<void> Tree::put_file(const std::string& path, Buffer content, unsigned mode, std::uint32_t uid,
+                            std::uint32_t gid) {
   TreeEntry entry;
   entry.mode = mode & mode_bits;
   entry.uid = uid;
@@ -186,7 +186,8 @@ void Tree::remove_all(const std::vector<std::string>& paths) {
 Result<Buffer> read_tree_file(const Tree& tree, const std::string& path, std::uint64_t cap_bytes) {
   const auto* entry = tree.resolve(path);
   if (entry == nullptr) return fail(ErrorCode::missing, fmt::format("{} is not in the tree", path));
-  if (entry->type != EntryType::file) return fail(ErrorCode::missing, fmt::format("{} is not a regular file in the tree", path));
+  if (entry->type != EntryType::file)
+    return fail(ErrorCode::missing, fmt::format("{} is not a regular file in the tree", path));
   if (entry->content == nullptr) return Buffer{};
   return TRY_IN(path, read_all(*entry->content, cap_bytes));
 }

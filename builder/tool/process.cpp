@@ -91,7 +91,8 @@ class InputWriter {
   }
   ~InputWriter() { (void)join(); }
 
-  /// Waits for the writer. A tool that closes its input early is no error here: its exit code says whether it was content.
+  /// Waits for the writer. A tool that closes its input early is no error here: its exit code says whether it was
+  /// content.
   Result<void> join() {
     stop_ = true;
     if (thread_.joinable()) thread_.join();
@@ -181,7 +182,11 @@ class ErrorLines {
 class Session {
  public:
   Session(const Command& command, pid_t pid, Descriptor output, Descriptor error)
-      : command_(command), pid_(pid), output_(std::move(output)), error_(std::move(error)), lines_(command.standard_error) {}
+      : command_(command),
+        pid_(pid),
+        output_(std::move(output)),
+        error_(std::move(error)),
+        lines_(command.standard_error) {}
   ~Session() {
     if (pid_ > 0) (void)detail::end_group(pid_, kill_grace_milliseconds);
   }
@@ -197,7 +202,8 @@ class Session {
     while (!ended || ((output_.is_open() || error_.is_open()) && !(quiet && Clock::now() > *ended + drain_time))) {
       if (input != nullptr && input->has_failed()) return fail(ErrorCode::io, "the tool's input failed");
       if (!ended && timed_out(started)) return fail(timeout_error());
-      std::array<pollfd, 3> ready{{{output_.get(), POLLIN, 0}, {error_.get(), POLLIN, 0}, {ended ? -1 : process.get(), POLLIN, 0}}};
+      std::array<pollfd, 3> ready{
+          {{output_.get(), POLLIN, 0}, {error_.get(), POLLIN, 0}, {ended ? -1 : process.get(), POLLIN, 0}}};
       quiet = ::poll(ready.data(), ready.size(), 50) == 0;
       TRY(take_output(ready[0].revents));
       take_error(ready[1].revents);
@@ -224,7 +230,9 @@ class Session {
     return Error{ErrorCode::timeout,
                  fmt::format("{} did not end within {:g} s{}{}", command_text(command_), command_.timeout_seconds,
                              tail.empty() ? "" : ":\n", tail),
-                 {}, std::nullopt, std::nullopt};
+                 {},
+                 std::nullopt,
+                 std::nullopt};
   }
   Result<void> take_output(short events) {
     if (events == 0 || !output_.is_open()) return {};
@@ -237,7 +245,8 @@ class Session {
     const Bytes bytes(chunk_.data(), static_cast<std::size_t>(got));
     if (command_.standard_output) return command_.standard_output(bytes);
     if (bytes.size() > collected_output_cap_bytes - collected_.size())
-      return fail(ErrorCode::limit, fmt::format("{} wrote more than {} bytes", command_text(command_), collected_output_cap_bytes));
+      return fail(ErrorCode::limit,
+                  fmt::format("{} wrote more than {} bytes", command_text(command_), collected_output_cap_bytes));
     collected_.insert(collected_.end(), bytes.begin(), bytes.end());
     return {};
   }
@@ -322,7 +331,8 @@ Background::~Background() { stop(); }
 std::optional<int> Background::poll() {
   if (ended_ || pid_ < 0) return ended_;
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid_) return std::nullopt;
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid_)
+    return std::nullopt;
   ended_ = detail::end_group(pid_, 0);  // it has ended: what it left in its group goes with it
   return ended_;
 }
@@ -333,7 +343,8 @@ void Background::stop() {
 
 Result<TemporaryFolder> TemporaryFolder::create(const std::string& parent, std::string_view prefix) {
   auto path = fmt::format("{}/{}XXXXXX", parent, prefix);
-  if (::mkdtemp(path.data()) == nullptr) return fail(io_error(fmt::format("creating a temporary folder in {}", parent), errno));
+  if (::mkdtemp(path.data()) == nullptr)
+    return fail(io_error(fmt::format("creating a temporary folder in {}", parent), errno));
   return TemporaryFolder(std::move(path));
 }
 

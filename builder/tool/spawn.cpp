@@ -120,7 +120,8 @@ void reset_signals() {
   (void)::umask(022);
   // The parent may have died between fork and prctl: then no signal will ever come.
   bool ok = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == plan.parent;
-  ok = ok && ::dup2(plan.streams.input, 0) == 0 && ::dup2(plan.streams.output, 1) == 1 && ::dup2(plan.streams.error, 2) == 2;
+  ok = ok && ::dup2(plan.streams.input, 0) == 0 && ::dup2(plan.streams.output, 1) == 1 &&
+       ::dup2(plan.streams.error, 2) == 2;
   // Ours are all close-on-exec; those of libraries in other threads may not be. Kernels before 5.11 lack the call.
   (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   ok = ok && (plan.folder == nullptr || ::chdir(plan.folder) == 0);
@@ -220,7 +221,8 @@ int end_group(pid_t leader, int grace_milliseconds) {
   // WNOWAIT: until it is reaped its number cannot become another group's, so the SIGKILL below hits only ours.
   while (steady_clock::now() < deadline) {
     info.si_pid = 0;
-    if (::waitid(P_PID, static_cast<id_t>(leader), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == leader) break;
+    if (::waitid(P_PID, static_cast<id_t>(leader), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == leader)
+      break;
     std::this_thread::sleep_for(milliseconds(5));
   }
   (void)::kill(-leader, SIGKILL);

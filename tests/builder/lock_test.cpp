@@ -1,5 +1,6 @@
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+
+#include <catch2/catch.hpp>
 
 #include "ingot/builder/base_tree.hpp"
 
@@ -11,7 +12,8 @@ namespace {
 Lock sample() {
   return {"trixie",
           std::string(64, 'a'),
-          {{"base-files", "13.8", "amd64", std::string(64, '1'), 73200}, {"libc6", "1:2.41-12+deb13u4~x", "amd64", std::string(64, '2'), 1}}};
+          {{"base-files", "13.8", "amd64", std::string(64, '1'), 73200},
+           {"libc6", "1:2.41-12+deb13u4~x", "amd64", std::string(64, '2'), 1}}};
 }
 
 }  // namespace

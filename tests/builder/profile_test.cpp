@@ -109,7 +109,8 @@ secure_boot = false
 TEST_CASE("a profile that says little gets safe defaults") {
   const auto profile = must(load(head + packages));
   const auto& line = profile.kernel.command_line;
-  for (const auto* parameter : {"module.sig_enforce=1", "lockdown=integrity", "systemd.import_credentials=no", "systemd.volatile=overlay"})
+  for (const auto* parameter :
+       {"module.sig_enforce=1", "lockdown=integrity", "systemd.import_credentials=no", "systemd.volatile=overlay"})
     CHECK(has(line, parameter));
   CHECK(profile.root.filesystem == RootFilesystem::squashfs);
   CHECK(profile.root.compression == Compression::zstd);
@@ -123,8 +124,9 @@ TEST_CASE("a profile that says little gets safe defaults") {
 
 TEST_CASE("an imported base is an absolute path") {
   const Folder folder;
-  const auto profile = must(load_profile(folder.put(
-      "p.toml", head + "[base]\nimage = \"../vendor.qcow2\"\nformat = \"disk\"\nsha256 = \"" + std::string(64, 'a') + "\"\n")));
+  const auto profile = must(
+      load_profile(folder.put("p.toml", head + "[base]\nimage = \"../vendor.qcow2\"\nformat = \"disk\"\nsha256 = \"" +
+                                            std::string(64, 'a') + "\"\n")));
   const auto& base = std::get<ImportedBase>(profile.base);
   CHECK(base.kind == ImportKind::disk);
   CHECK(base.path == std::filesystem::path(folder.path()).parent_path().string() + "/vendor.qcow2");
@@ -173,7 +175,8 @@ compression = "zstd"
   const auto& line = profile.kernel.command_line;
   CHECK_FALSE(has(line, "quiet"));
   CHECK(std::none_of(line.begin(), line.end(), [](const auto& text) { return word(text) == "panic"; }));
-  for (const auto* parameter : {"console=ttyS0", "console=tty0", "console=ttyS1", "lockdown=confidentiality"}) CHECK(has(line, parameter));
+  for (const auto* parameter : {"console=ttyS0", "console=tty0", "console=ttyS1", "lockdown=confidentiality"})
+    CHECK(has(line, parameter));
   CHECK_FALSE(has(line, "lockdown=integrity"));
   CHECK(profile.kernel.modules == std::vector<std::string>{"virtio_blk"});
   CHECK(profile.root.compression == Compression::zstd);
@@ -195,11 +198,14 @@ TEST_CASE("a mistake in a profile is told with its place and what was expected")
   const auto row = GENERATE(values<Row>({
       {"broken TOML", "x = \n", 4, 5, "", ""},
       {"a key twice", "name = \"b\"\n", 4, 1, "name", ""},
-      {"an unknown key with a near one", packages + "[disk]\nesp_sise = 1\n", 7, 1, "unknown key \"esp_sise\" in [disk]", "did you mean \"esp_size\""},
+      {"an unknown key with a near one", packages + "[disk]\nesp_sise = 1\n", 7, 1,
+       "unknown key \"esp_sise\" in [disk]", "did you mean \"esp_size\""},
       {"an unknown table with a near one", "[kernal]\n", 4, 2, "unknown key \"kernal\"", "did you mean \"kernel\""},
       {"an unknown key far from all", "zzz = 1\n", 4, 1, "unknown key \"zzz\"", "valid here: extends, name"},
-      {"a string for an array", "[base]\npackages = \"systemd\"\n", 5, 12, "packages of [base] is a string, expected an array of strings", ""},
-      {"an integer in an array of strings", "[base]\npackages = [\"systemd\", 1]\n", 5, 24, "is an integer, expected a string", ""},
+      {"a string for an array", "[base]\npackages = \"systemd\"\n", 5, 12,
+       "packages of [base] is a string, expected an array of strings", ""},
+      {"an integer in an array of strings", "[base]\npackages = [\"systemd\", 1]\n", 5, 24,
+       "is an integer, expected a string", ""},
       {"a value for a table", "base = 1\n", 4, 8, "base is an integer, expected a table", ""},
       {"a string for a boolean", packages + "[boot]\nsecure_boot = \"yes\"\n", 7, 15, "expected true or false", ""},
       {"a package name with a blank", "[base]\npackages = [\"a b\"]\n", 5, 13, "\"a b\" is not a package name", ""},
@@ -207,25 +213,33 @@ TEST_CASE("a mistake in a profile is told with its place and what was expected")
       {"a package with a version", "[base]\npackages = [\"a=1\"]\n", 5, 13, "is not a package name", ""},
       {"a suite that climbs", "[base]\nsuite = \"../x\"\n", 5, 9, "suite", ""},
       {"no components", "[base]\ncomponents = []\n", 5, 1, "components is empty", ""},
-      {"a mirror of another kind", "[base]\nmirror = \"ftp://x\"\n", 5, 10, "expected an http, https or file address", ""},
+      {"a mirror of another kind", "[base]\nmirror = \"ftp://x\"\n", 5, 10, "expected an http, https or file address",
+       ""},
       {"a mirror with options for apt", "[base]\nmirror = \"http://x/ [trusted=yes]\"\n", 5, 10, "mirror", ""},
-      {"an image and packages", "[base]\nimage = \"x\"\nformat = \"tar\"\npackages = [\"systemd\"]\n", 7, 1, "both image and packages", ""},
+      {"an image and packages", "[base]\nimage = \"x\"\nformat = \"tar\"\npackages = [\"systemd\"]\n", 7, 1,
+       "both image and packages", ""},
       {"an image without a format", "[base]\nimage = \"x\"\n", 5, 9, "without a format", ""},
       {"a format without an image", "[base]\nformat = \"tar\"\n", 5, 1, "format without an image", ""},
-      {"a near format", "[base]\nimage = \"x\"\nformat = \"disc\"\n", 6, 10, "expected one of", "did you mean \"disk\""},
-      {"a digest in capitals", "[base]\nimage = \"x\"\nformat = \"tar\"\nsha256 = \"" + std::string(64, 'A') + "\"\n", 7, 10, "sha256", ""},
-      {"a near filesystem", packages + "[root]\nfilesystem = \"squashsf\"\n", 7, 14, "expected one of", "did you mean \"squashfs\""},
+      {"a near format", "[base]\nimage = \"x\"\nformat = \"disc\"\n", 6, 10, "expected one of",
+       "did you mean \"disk\""},
+      {"a digest in capitals", "[base]\nimage = \"x\"\nformat = \"tar\"\nsha256 = \"" + std::string(64, 'A') + "\"\n",
+       7, 10, "sha256", ""},
+      {"a near filesystem", packages + "[root]\nfilesystem = \"squashsf\"\n", 7, 14, "expected one of",
+       "did you mean \"squashfs\""},
       {"a level out of range", packages + "[root]\ncompression_level = 23\n", 7, 21, "expected 0 to 22", ""},
-      {"a level that gzip has not", packages + "[root]\ncompression = \"gzip\"\ncompression_level = 10\n", 8, 21, "expected 1 to 9", ""},
+      {"a level that gzip has not", packages + "[root]\ncompression = \"gzip\"\ncompression_level = 10\n", 8, 21,
+       "expected 1 to 9", ""},
       {"a level for xz", packages + "[root]\ncompression = \"xz\"\ncompression_level = 1\n", 8, 21, "no levels", ""},
-      {"erofs with zstd", packages + "[root]\nfilesystem = \"erofs\"\ncompression = \"zstd\"\n", 8, 15, "erofs does not have this compression", "lz4hc"},
+      {"erofs with zstd", packages + "[root]\nfilesystem = \"erofs\"\ncompression = \"zstd\"\n", 8, 15,
+       "erofs does not have this compression", "lz4hc"},
       {"a size without a unit", packages + "[disk]\nesp_size = \"512\"\n", 7, 12, "is not a size", "MiB"},
       {"a size in powers of ten", packages + "[disk]\nesp_size = \"512MB\"\n", 7, 12, "is not a size", "MiB"},
       {"a negative size", packages + "[disk]\nesp_size = -1\n", 7, 12, "expected a size", ""},
       {"an ESP too small for FAT32", packages + "[disk]\nesp_size = \"259MiB\"\n", 7, 12, "at least 260 MiB", ""},
       {"a size off the grid", packages + "[disk]\ndata_size = 1048577\n", 7, 13, "multiple of 1 MiB", ""},
       {"a size that overflows", packages + "[disk]\ndata_size = \"99999999999TiB\"\n", 7, 13, "too large", ""},
-      {"a near phase", packages + "[boot]\nphases = [\"enter-initd\"]\n", 7, 11, "no boot phase", "did you mean \"enter-initrd\""},
+      {"a near phase", packages + "[boot]\nphases = [\"enter-initd\"]\n", 7, 11, "no boot phase",
+       "did you mean \"enter-initrd\""},
       {"a phase left out", packages + "[boot]\nphases = [\"enter-initrd\", \"ready\"]\n", 7, 27, "out of order", ""},
       {"a relative stub", packages + "[boot]\nstub = \"usr/x\"\n", 7, 8, "absolute path", ""},
       {"a module's file name", packages + "[kernel]\nmodules = [\"nvme.ko\"]\n", 7, 12, "file name", "without .ko"},
@@ -233,20 +247,31 @@ TEST_CASE("a mistake in a profile is told with its place and what was expected")
       {"a relative target", packages + "[files]\n\"etc/a\" = { content = \"\" }\n", 7, 1, "is not absolute", ""},
       {"a target that climbs", packages + "[files]\n\"/etc/../a\" = { content = \"\" }\n", 7, 1, "\"..\"", ""},
       {"a target below a mount", packages + "[files]\n\"/run/a\" = { content = \"\" }\n", 7, 1, "hidden", ""},
-      {"a target with a line break", packages + "[files]\n\"/etc/a\\nb\" = { content = \"\" }\n", 7, 1, "control character", ""},
-      {"content and source", packages + "[files]\n\"/a\" = { content = \"\", source = \"x\" }\n", 7, 33, "both content and source", ""},
-      {"neither content nor source", packages + "[files]\n\"/a\" = { mode = \"0644\" }\n", 7, 1, "neither content nor source", ""},
-      {"a near key of a file", packages + "[files]\n\"/a\" = { contents = \"\" }\n", 7, 10, "unknown key \"contents\"", "did you mean \"content\""},
-      {"a source that climbs", packages + "[files]\n\"/a\" = { source = \"../x\" }\n", 7, 19, "below the profile's folder", ""},
-      {"an absolute source", packages + "[files]\n\"/a\" = { source = \"/etc/passwd\" }\n", 7, 19, "below the profile's folder", ""},
+      {"a target with a line break", packages + "[files]\n\"/etc/a\\nb\" = { content = \"\" }\n", 7, 1,
+       "control character", ""},
+      {"content and source", packages + "[files]\n\"/a\" = { content = \"\", source = \"x\" }\n", 7, 33,
+       "both content and source", ""},
+      {"neither content nor source", packages + "[files]\n\"/a\" = { mode = \"0644\" }\n", 7, 1,
+       "neither content nor source", ""},
+      {"a near key of a file", packages + "[files]\n\"/a\" = { contents = \"\" }\n", 7, 10, "unknown key \"contents\"",
+       "did you mean \"content\""},
+      {"a source that climbs", packages + "[files]\n\"/a\" = { source = \"../x\" }\n", 7, 19,
+       "below the profile's folder", ""},
+      {"an absolute source", packages + "[files]\n\"/a\" = { source = \"/etc/passwd\" }\n", 7, 19,
+       "below the profile's folder", ""},
       {"a missing source", packages + "[files]\n\"/a\" = { source = \"none\" }\n", 7, 19, "cannot be read", ""},
       {"a folder as source", packages + "[files]\n\"/a\" = { source = \".\" }\n", 7, 19, "not a regular file", ""},
-      {"a mode as integer", packages + "[files]\n\"/a\" = { content = \"\", mode = 0o644 }\n", 7, 31, "string of octal digits", "quotes"},
-      {"a mode that is not octal", packages + "[files]\n\"/a\" = { content = \"\", mode = \"0689\" }\n", 7, 31, "octal", ""},
-      {"an owner out of range", packages + "[files]\n\"/a\" = { content = \"\", uid = 4294967295 }\n", 7, 30, "expected 0 to 4294967294", ""},
-      {"a file below a file", packages + "[files]\n\"/a\" = { content = \"\" }\n\"/a/b\" = { content = \"\" }\n", 6, 1, "lies below it", ""},
+      {"a mode as integer", packages + "[files]\n\"/a\" = { content = \"\", mode = 0o644 }\n", 7, 31,
+       "string of octal digits", "quotes"},
+      {"a mode that is not octal", packages + "[files]\n\"/a\" = { content = \"\", mode = \"0689\" }\n", 7, 31, "octal",
+       ""},
+      {"an owner out of range", packages + "[files]\n\"/a\" = { content = \"\", uid = 4294967295 }\n", 7, 30,
+       "expected 0 to 4294967294", ""},
+      {"a file below a file", packages + "[files]\n\"/a\" = { content = \"\" }\n\"/a/b\" = { content = \"\" }\n", 6, 1,
+       "lies below it", ""},
       {"taking away what is not there", packages + "[files]\n\"/a\" = false\n", 7, 1, "not inherited", ""},
-      {"taking away a package that is not there", "[base]\npackages = [\"systemd\", \"!systemdd\"]\n", 5, 24, "not inherited", "did you mean \"!systemd\""},
+      {"taking away a package that is not there", "[base]\npackages = [\"systemd\", \"!systemdd\"]\n", 5, 24,
+       "not inherited", "did you mean \"!systemd\""},
       {"no base", "", 1, 1, "has no base", "extend base.toml"},
   }));
   INFO(row.name);
@@ -342,7 +367,8 @@ TEST_CASE("the command line is one that the kernel takes whole") {
 
 TEST_CASE("a shell needs to be said, and can be taken back") {
   const Folder folder;
-  const auto lab = folder.put("lab.toml", head + packages + "[kernel]\nallow_shell = true\ncommand_line = [\"systemd.debug_shell=ttyS0\"]\n");
+  const auto lab = folder.put(
+      "lab.toml", head + packages + "[kernel]\nallow_shell = true\ncommand_line = [\"systemd.debug_shell=ttyS0\"]\n");
   CHECK(has(must(load_profile(lab)).kernel.command_line, "systemd.debug_shell=ttyS0"));
   const auto child = folder.put("p.toml", "extends = \"lab.toml\"\n" + head + "[kernel]\nallow_shell = false\n");
   REQUIRE_FALSE(load_profile(child));
@@ -390,7 +416,8 @@ TEST_CASE("a source cannot leave the profile's folder through a link") {
   folder.put("outside", "secret");
   std::filesystem::create_directories(folder.path() + "/profiles");
   std::filesystem::create_symlink("../outside", folder.path() + "/profiles/link");
-  const auto profile = load_profile(folder.put("profiles/p.toml", head + packages + "[files]\n\"/a\" = { source = \"link\" }\n"));
+  const auto profile =
+      load_profile(folder.put("profiles/p.toml", head + packages + "[files]\n\"/a\" = { source = \"link\" }\n"));
   REQUIRE_FALSE(profile);
   CHECK(profile.error().message.find("leaves the profile's folder") != std::string::npos);
 }
@@ -402,7 +429,9 @@ TEST_CASE("a profile that is not there is an I/O error") {
 }
 
 TEST_CASE("every truncation of a profile is a profile or an error, never anything else") {
-  const auto text = head + packages + "[kernel]\ncommand_line = [\"quiet\"]\n[files]\n\"/etc/a\" = { content = \"x\", mode = \"0600\" }\n";
+  const auto text =
+      head + packages +
+      "[kernel]\ncommand_line = [\"quiet\"]\n[files]\n\"/etc/a\" = { content = \"x\", mode = \"0600\" }\n";
   const Folder folder;
   for (std::size_t size = 0; size <= text.size(); ++size) {
     const auto profile = load_profile(folder.put("p.toml", text.substr(0, size)));

@@ -18,14 +18,16 @@ Tree with(const std::vector<std::string>& files) {
 
 TEST_CASE("what no golden image may carry is stripped") {
   const auto* path = GENERATE(
-      "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_rsa_key.pub", "/var/lib/dbus/machine-id", "/var/lib/systemd/random-seed",
-      "/var/lib/systemd/credential.secret", "/boot/loader/random-seed", "/etc/hostname", "/etc/resolv.conf", "/etc/apt/sources.list",
-      "/etc/apt/apt.conf.d/99mmdebstrap", "/etc/shadow-", "/etc/.pwd.lock", "/var/log/dpkg.log", "/var/log/apt/history.log",
-      "/var/cache/ldconfig/aux-cache", "/var/cache/debconf/templates.dat", "/var/lib/apt/lists/deb.example_InRelease",
-      "/var/lib/dpkg/status-old", "/dev/null", "/run/lock/x", "/tmp/x", "/var/tmp/y/z", "/root/.ssh/authorized_keys",
-      "/root/.bash_history", "/home/op/.ssh/id_rsa", "/boot/initrd.img-6.12.0-amd64", "/usr/share/man/man1/ls.1.gz",
-      "/usr/share/doc/bash/changelog.gz", "/usr/share/locale/de/LC_MESSAGES/bash.mo", "/usr/lib/python3/dist-packages/__pycache__/a.cpython-313.pyc",
-      "/etc/ssl/private/ssl-cert-snakeoil.key", "/var/lib/cloud/instance/user-data.txt");
+      "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_rsa_key.pub", "/var/lib/dbus/machine-id",
+      "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/boot/loader/random-seed", "/etc/hostname",
+      "/etc/resolv.conf", "/etc/apt/sources.list", "/etc/apt/apt.conf.d/99mmdebstrap", "/etc/shadow-", "/etc/.pwd.lock",
+      "/var/log/dpkg.log", "/var/log/apt/history.log", "/var/cache/ldconfig/aux-cache",
+      "/var/cache/debconf/templates.dat", "/var/lib/apt/lists/deb.example_InRelease", "/var/lib/dpkg/status-old",
+      "/dev/null", "/run/lock/x", "/tmp/x", "/var/tmp/y/z", "/root/.ssh/authorized_keys", "/root/.bash_history",
+      "/home/op/.ssh/id_rsa", "/boot/initrd.img-6.12.0-amd64", "/usr/share/man/man1/ls.1.gz",
+      "/usr/share/doc/bash/changelog.gz", "/usr/share/locale/de/LC_MESSAGES/bash.mo",
+      "/usr/lib/python3/dist-packages/__pycache__/a.cpython-313.pyc", "/etc/ssl/private/ssl-cert-snakeoil.key",
+      "/var/lib/cloud/instance/user-data.txt");
   INFO(path);
   auto tree = with({path});
   strip_tree(tree);
@@ -33,10 +35,10 @@ TEST_CASE("what no golden image may carry is stripped") {
 }
 
 TEST_CASE("what a node needs is kept") {
-  const auto* path =
-      GENERATE("/etc/ssh/sshd_config", "/etc/shadow", "/etc/apt/apt.conf.d/70debconf", "/usr/share/doc/bash/copyright",
-               "/usr/share/locale/locale.alias", "/var/lib/dpkg/status", "/boot/vmlinuz-6.12.0-amd64", "/etc/ld.so.cache",
-               "/usr/lib/python3/dist-packages/a.py", "/home/op/notes", "/devices", "/runner/x", "/etc/ssh/sub/ssh_host_key");
+  const auto* path = GENERATE("/etc/ssh/sshd_config", "/etc/shadow", "/etc/apt/apt.conf.d/70debconf",
+                              "/usr/share/doc/bash/copyright", "/usr/share/locale/locale.alias", "/var/lib/dpkg/status",
+                              "/boot/vmlinuz-6.12.0-amd64", "/etc/ld.so.cache", "/usr/lib/python3/dist-packages/a.py",
+                              "/home/op/notes", "/devices", "/runner/x", "/etc/ssh/sub/ssh_host_key");
   INFO(path);
   auto tree = with({path});
   strip_tree(tree);

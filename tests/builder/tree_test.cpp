@@ -15,7 +15,9 @@ using namespace ingot::builder;
 
 namespace {
 
-TemporaryFolder scratch() { return TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value(); }
+TemporaryFolder scratch() {
+  return TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value();
+}
 
 struct Item {
   std::string path;
@@ -40,10 +42,12 @@ void write_tar(const std::string& path, const std::vector<Item>& items) {
     if (item.type == AE_IFREG) archive_entry_set_size(entry, static_cast<la_int64_t>(item.content.size()));
     if (item.type == AE_IFLNK) archive_entry_set_symlink(entry, item.content.c_str());
     if (!item.hard_link_to.empty()) archive_entry_set_hardlink(entry, item.hard_link_to.c_str());
-    for (const auto& [name, value] : item.xattrs) archive_entry_xattr_add_entry(entry, name.c_str(), value.data(), value.size());
+    for (const auto& [name, value] : item.xattrs)
+      archive_entry_xattr_add_entry(entry, name.c_str(), value.data(), value.size());
     REQUIRE(archive_write_header(out, entry) >= ARCHIVE_WARN);  // a warning: no locale is set
     if (item.type == AE_IFREG && item.hard_link_to.empty())
-      REQUIRE(archive_write_data(out, item.content.data(), item.content.size()) == static_cast<la_ssize_t>(item.content.size()));
+      REQUIRE(archive_write_data(out, item.content.data(), item.content.size()) ==
+              static_cast<la_ssize_t>(item.content.size()));
     archive_entry_free(entry);
   }
   REQUIRE(archive_write_close(out) == ARCHIVE_OK);
@@ -243,7 +247,8 @@ TEST_CASE("a truncated tar is an error wherever it ends within an entry") {
     const auto cut = folder.path() + "/cut.tar";
     REQUIRE(write_file(cut, Bytes(whole).first(size)));
     const auto tree = index_tar(cut, silent_progress());
-    // A tar has no end marker that readers insist on: what is cut between entries is a shorter tar. Never other content.
+    // A tar has no end marker that readers insist on: what is cut between entries is a shorter tar. Never other
+    // content.
     if (tree && tree->find("/a") != nullptr) CHECK(text_of(*tree, "/a") == std::string(1000, 'a'));
     if (tree && tree->entries.size() == 3) CHECK(tree_digest(*tree) == complete);
   }

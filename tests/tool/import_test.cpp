@@ -85,7 +85,9 @@ Tree must(Result<Tree> tree) {
 
 class Layout {
  public:
-  explicit Layout(std::string folder) : folder_(std::move(folder)) { put(folder_ + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})"); }
+  explicit Layout(std::string folder) : folder_(std::move(folder)) {
+    put(folder_ + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
+  }
   Json blob(const std::string& from, const std::string& type) {
     const auto bytes = read_file(from, 1u << 30).value();
     const auto digest = crypto::sha256_hex(bytes);
@@ -119,8 +121,8 @@ TEST_CASE("a tar of GNU tar is indexed as the file system says, in every format 
   const auto folder = scratch();
   const auto root = make_root(folder.path());
   const auto* format = GENERATE("--format=pax", "--format=gnu", "--format=posix --sparse", "--format=gnu --sparse",
-                                "--format=pax --sparse --sparse-version=0.1", "--format=pax --zstd", "--format=pax --gzip",
-                                "--format=pax --xz");
+                                "--format=pax --sparse --sparse-version=0.1", "--format=pax --zstd",
+                                "--format=pax --gzip", "--format=pax --xz");
   INFO(format);
   const auto tar = folder.path() + "/root.tar";
   std::vector<std::string> argv{"tar", "-C", root, "-cf", tar};
@@ -149,7 +151,12 @@ TEST_CASE("capabilities survive a tar") {
   const auto folder = scratch();
   const auto root = make_root(folder.path());
   Command command;
-  command.argv = {"setfattr", "-n", "security.capability", "-v", "0x0100000200200000000000000000000000000000", root + "/usr/bin/tool"};
+  command.argv = {"setfattr",
+                  "-n",
+                  "security.capability",
+                  "-v",
+                  "0x0100000200200000000000000000000000000000",
+                  root + "/usr/bin/tool"};
   const auto set = run(command);
   if (!set || set->exit_code != 0) {
     WARN("SKIPPED: security.capability cannot be set here");
@@ -211,7 +218,8 @@ TEST_CASE("layers of an OCI layout are laid over each other with their whiteouts
   put(at("two/opt/all/.wh..wh..opq"), "");
   put(at("two/etc/hostname"), "second\n");
   put(at("two/.wh.boot"), "");
-  tool({"tar", "-C", at("two"), "--zstd", "-cf", at("2.tzst"), "./opt/all/.keep", "./opt/all/.wh..wh..opq", "./opt/old", "./etc/hostname", "./.wh.boot"});
+  tool({"tar", "-C", at("two"), "--zstd", "-cf", at("2.tzst"), "./opt/all/.keep", "./opt/all/.wh..wh..opq", "./opt/old",
+        "./etc/hostname", "./.wh.boot"});
   put(at("three/opt/new"), "4");
   tool({"tar", "-C", at("three"), "-cf", at("3.tar"), "opt"});
 
@@ -269,7 +277,9 @@ TEST_CASE("a layout that says nothing clear is refused") {
       {"no index", "", "no OCI image layout"},
       {"no JSON", "x", "no JSON object"},
       {"no manifests", "{}", "has no manifests"},
-      {"two images", R"({"manifests":[{"digest":")" + digest + R"(","size":1},{"digest":")" + digest + R"(","size":1}]})", "has 2 images"},
+      {"two images",
+       R"({"manifests":[{"digest":")" + digest + R"(","size":1},{"digest":")" + digest + R"(","size":1}]})",
+       "has 2 images"},
       {"a digest that climbs", R"({"manifests":[{"digest":"sha256:../../../../etc/passwd","size":1}]})", "the digest"},
       {"another hash", R"({"manifests":[{"digest":"md5:00","size":1}]})", "the digest"},
       {"no size", R"({"manifests":[{"digest":")" + digest + R"("}]})", "without a size"},

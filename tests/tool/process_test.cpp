@@ -1,3 +1,5 @@
+#include "ingot/builder/process.hpp"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -13,14 +15,15 @@
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
-#include "ingot/builder/process.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
 
 namespace {
 
-TemporaryFolder scratch() { return TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value(); }
+TemporaryFolder scratch() {
+  return TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value();
+}
 
 /// Tests may use a shell as a tool of many talents; the library never does.
 Command shell(const std::string& script) {
@@ -73,7 +76,9 @@ TEST_CASE("a tool's umask, folder, group, signals and descriptors do not depend 
   const auto old_mask = ::umask(077);
   const auto old_handler = ::signal(SIGPIPE, SIG_IGN);
   const int leak = ::open("/dev/null", O_RDONLY);  // not close-on-exec, as a library might
-  auto command = shell("umask; pwd; ls /proc/self/fd | tr '\\n' ' '; grep SigIgn /proc/self/status; ps -o pgid= -p $$; echo $$");
+  auto command = shell(
+      "umask; pwd; ls /proc/self/fd | tr '\\n' ' '; grep SigIgn /proc/self/status; cut -d' ' -f5 /proc/$$/stat; echo "
+      "$$");
   command.working_directory = "/usr";
   const auto text = output_of(command);
   ::close(leak);
@@ -198,7 +203,10 @@ TEST_CASE("a tool that cannot be run is named with its package") {
     CHECK(failed.error().code == ErrorCode::missing);
   }
   SECTION("not a program") {
-    REQUIRE(write_file(folder.path() + "/x", as_bytes("\x7f" "ELF broken"), 0755));
+    REQUIRE(write_file(folder.path() + "/x",
+                       as_bytes("\x7f"
+                                "ELF broken"),
+                       0755));
     command.argv = {folder.path() + "/x"};
     const auto failed = run(command);
     REQUIRE_FALSE(failed);
@@ -291,7 +299,8 @@ TEST_CASE("a temporary folder is private and leaves nothing") {
   {
     const auto folder = TemporaryFolder::create(parent.path(), "work-").value();
     path = folder.path();
-    CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::all) == std::filesystem::perms::owner_all);
+    CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::all) ==
+          std::filesystem::perms::owner_all);
     std::filesystem::create_directories(path + "/a/b");
     REQUIRE(write_file(path + "/a/b/c", as_bytes("x"), 0400));
     std::filesystem::create_symlink(parent.path(), path + "/a/link");

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "ingot/model/evidence.hpp"
 #include "ingot/base/result.hpp"
+#include "ingot/model/evidence.hpp"
 
 namespace ingot::agent {
 

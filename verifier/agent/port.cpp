@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +42,9 @@ Result<Port> Port::open(const std::string& name, double timeout_seconds) {
     const std::string path = find_port(name);
     if (!path.empty())
       if (const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC); fd >= 0) return Port(fd);
-    if (waited >= timeout_seconds) return fail(ErrorCode::missing, fmt::format("no virtio-serial port \"{}\"", name), "this mode is for Ingot's rig");
+    if (waited >= timeout_seconds)
+      return fail(ErrorCode::missing, fmt::format("no virtio-serial port \"{}\"", name),
+                  "this mode is for Ingot's rig");
     pause_briefly();
   }
 }
@@ -65,7 +68,8 @@ Result<Buffer> Port::read_nonce() {
     if (line.size() > line_cap_bytes) return fail(ErrorCode::limit, "the nonce's line is longer than 256 bytes");
   }
   line.pop_back();
-  auto nonce = line.starts_with(nonce_word) ? parse_hex(std::string_view(line).substr(nonce_word.size())) : std::nullopt;
+  auto nonce =
+      line.starts_with(nonce_word) ? parse_hex(std::string_view(line).substr(nonce_word.size())) : std::nullopt;
   if (!nonce) return fail(ErrorCode::malformed, "the host's first line is not \"ingot-nonce/1 HEX\"");
   return *std::move(nonce);
 }
@@ -85,5 +89,10 @@ Result<void> Port::write_evidence(Bytes evidence) {
 }
 
 void Port::write_error(const std::string& text) { (void)write_all(as_bytes(fmt::format("ingot-error/1 {}\n", text))); }
+
+void Port::wait_for_host_to_leave(double timeout_seconds) {
+  pollfd waiting{fd_, 0, 0};
+  (void)::poll(&waiting, 1, static_cast<int>(timeout_seconds * 1000));  // POLLHUP is always reported
+}
 
 }  // namespace ingot::agent

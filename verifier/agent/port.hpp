@@ -1,5 +1,5 @@
-// The rig's channel: a virtio-serial port. The host writes one line "ingot-nonce/1 HEX", the agent answers with one line
-// "ingot-evidence/1 LENGTH" and LENGTH bytes, or "ingot-error/1 TEXT".
+// The rig's channel: a virtio-serial port. The host writes one line "ingot-nonce/1 HEX", the agent answers with one
+// line "ingot-evidence/1 LENGTH" and LENGTH bytes, or "ingot-error/1 TEXT".
 #pragma once
 
 #include <string>
@@ -10,6 +10,9 @@
 namespace ingot::agent {
 
 inline constexpr const char* evidence_port = "org.ingot.evidence";
+/// Around evidence that is shown on a console.
+inline constexpr const char* console_begin_mark = "-----BEGIN INGOT EVIDENCE-----";
+inline constexpr const char* console_end_mark = "-----END INGOT EVIDENCE-----";
 
 class Port {
  public:
@@ -22,6 +25,8 @@ class Port {
   Result<Buffer> read_nonce();
   Result<void> write_evidence(Bytes evidence);
   void write_error(const std::string& text);
+  /// Until the host's end is closed, or the time is over.
+  void wait_for_host_to_leave(double timeout_seconds);
 
  private:
   explicit Port(int fd) : fd_(fd) {}

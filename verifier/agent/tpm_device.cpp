@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+
+#include "ingot/codec/tpm_response.hpp"
 
 namespace ingot::agent {
 namespace {
@@ -24,36 +26,38 @@ constexpr std::uint32_t cc_nv_read_public = 0x169;
 constexpr std::uint32_t cc_get_capability = 0x17A;
 constexpr std::uint32_t cc_pcr_read = 0x17E;
 
+constexpr std::size_t header_size_bytes = 10;
 constexpr std::size_t response_cap_bytes = 4096;  // what the kernel's driver hands over at most
 constexpr std::size_t digest_cap_bytes = 64;
 constexpr std::size_t structure_cap_bytes = 2048;
 constexpr std::uint16_t nv_chunk_bytes = 512;  // below every TPM's TPM_PT_NV_BUFFER_MAX
 constexpr std::size_t nv_size_cap_bytes = 8192;
 
-struct CodeName {
-  std::uint32_t code;
-  const char* name;
-};
-// Part 2, "TPM_RC": the ones that a person meets.
-constexpr std::array<CodeName, 9> code_names = {{{0x100, "TPM_RC_INITIALIZE"},
-                                                 {0x101, "TPM_RC_FAILURE"},
-                                                 {0x120, "TPM_RC_DISABLED"},
-                                                 {0x14A, "TPM_RC_NV_UNINITIALIZED"},
-                                                 {0x921, "TPM_RC_LOCKOUT"},
-                                                 {0x922, "TPM_RC_RETRY"},
-                                                 {0x98E, "TPM_RC_AUTH_FAIL"},
-                                                 {0x9A2, "TPM_RC_BAD_AUTH"},
-                                                 {0x902, "TPM_RC_OBJECT_MEMORY"}}};
-constexpr std::uint32_t rc_handle_1 = 0x18B;  // TPM_RC_HANDLE, first handle: no such NV index
+constexpr int send_attempts = 50;
+constexpr timespec between_attempts{0, 100'000'000};
 
 Error response_error(std::uint32_t command_code, std::uint32_t code) {
-  const auto found = std::find_if(code_names.begin(), code_names.end(), [&](const CodeName& row) { return row.code == code; });
-  return Error{code == rc_handle_1 ? ErrorCode::missing : ErrorCode::io,
-               fmt::format("the TPM answered command 0x{:x} with 0x{:x}{}{}", command_code, code, found == code_names.end() ? "" : " ",
-                           found == code_names.end() ? "" : found->name),
+  return Error{codec::tpm_knows_no_such_handle(code) ? ErrorCode::missing : ErrorCode::io,
+               fmt::format("the TPM answered command 0x{:x} with {}", command_code, codec::tpm_response_text(code)),
                {},
                std::nullopt,
                std::nullopt};
+}
+
+/// Header and body of a command; Part 1, "Command/Response Structure".
+Buffer encode_command(std::uint32_t command_code, const std::vector<std::uint32_t>& handles, std::size_t authorized,
+                      Bytes parameters) {
+  Writer body;
+  for (const auto handle : handles) body.u32be(handle);
+  if (authorized > 0) {
+    body.u32be(static_cast<std::uint32_t>(9 * authorized));
+    for (std::size_t i = 0; i < authorized; ++i) body.u32be(tpm_rs_pw).u16be(0).u8(0).u16be(0);  // empty password
+  }
+  body.bytes(parameters);
+  Writer command;
+  command.u16be(authorized > 0 ? tpm_st_sessions : tpm_st_no_sessions)
+      .u32be(static_cast<std::uint32_t>(body.size() + header_size_bytes));
+  return command.u32be(command_code).bytes(body.view()).take();
 }
 
 }  // namespace
@@ -61,7 +65,8 @@ Error response_error(std::uint32_t command_code, std::uint32_t code) {
 Result<TpmDevice> TpmDevice::open() {
   for (const auto* path : {"/dev/tpmrm0", "/dev/tpm0"})
     if (const int fd = ::open(path, O_RDWR | O_CLOEXEC); fd >= 0) return TpmDevice(fd);
-  return fail(ErrorCode::missing, "no TPM: neither /dev/tpmrm0 nor /dev/tpm0 can be opened", "enable the TPM in the firmware, and run as root");
+  return fail(ErrorCode::missing, "no TPM: neither /dev/tpmrm0 nor /dev/tpm0 can be opened",
+              "enable the TPM in the firmware, and run as root");
 }
 
 TpmDevice::TpmDevice(TpmDevice&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -82,25 +87,24 @@ Result<Buffer> TpmDevice::transmit(Bytes command) {
   return response;
 }
 
-Result<Buffer> TpmDevice::run(std::uint32_t command_code, const std::vector<std::uint32_t>& handles, std::size_t authorized, Bytes parameters,
-                              std::size_t response_handles) {
-  Writer body;
-  for (const auto handle : handles) body.u32be(handle);
-  if (authorized > 0) {
-    body.u32be(static_cast<std::uint32_t>(9 * authorized));
-    for (std::size_t i = 0; i < authorized; ++i) body.u32be(tpm_rs_pw).u16be(0).u8(0).u16be(0);
+Result<Buffer> TpmDevice::run(std::uint32_t command_code, const std::vector<std::uint32_t>& handles,
+                              std::size_t authorized, Bytes parameters, std::size_t response_handles) {
+  const auto command = encode_command(command_code, handles, authorized, parameters);
+  Buffer response;
+  for (int attempt = 1;; ++attempt) {
+    response = TRY(transmit(command));
+    Reader header{response};
+    header.skip(6);
+    const std::uint32_t code = header.u32be();
+    if (!header.ok()) return fail(header.error());
+    if (code == 0) break;
+    if (!codec::tpm_asks_for_retry(code) || attempt == send_attempts) return fail(response_error(command_code, code));
+    ::nanosleep(&between_attempts, nullptr);
   }
-  body.bytes(parameters);
-  Writer command;
-  command.u16be(authorized > 0 ? tpm_st_sessions : tpm_st_no_sessions).u32be(static_cast<std::uint32_t>(body.size() + 10)).u32be(command_code).bytes(body.view());
-  const auto response = TRY(transmit(command.view()));
   Reader in{response};
   const std::uint16_t tag = in.u16be();
-  const std::uint32_t size = in.u32be();
-  const std::uint32_t code = in.u32be();
-  if (!in.ok()) return fail(in.error());
-  if (code != 0) return fail(response_error(command_code, code));
-  if (size != response.size()) return fail(ErrorCode::malformed, "the TPM's answer has another size than it says");
+  if (in.u32be() != response.size()) in.fail_with("the TPM's answer has another size than it says");
+  in.skip(4);
   Writer out;
   out.bytes(in.bytes(response_handles * 4));
   if (tag != tpm_st_sessions) return in.finish_prefix(out.bytes(in.rest()).take());
@@ -130,7 +134,8 @@ Result<PcrBank> TpmDevice::read_bank(HashAlg bank) {
     const auto given = codec::decode_pcr_selections(in);
     const std::uint32_t count = in.u32be();
     if (!in.ok() || given.size() != 1 || given.front() != selection || count != selection.pcrs.size())
-      return fail(ErrorCode::malformed, fmt::format("the TPM did not hand over PCR {} to {} of bank {}", first, first + 7, to_text(bank)));
+      return fail(ErrorCode::malformed,
+                  fmt::format("the TPM did not hand over PCR {} to {} of bank {}", first, first + 7, to_text(bank)));
     for (const auto pcr : selection.pcrs) values[pcr] = to_buffer(codec::decode_tpm2b(in, digest_cap_bytes));
     TRY(in.finish(true));
   }
@@ -142,7 +147,8 @@ Result<std::uint32_t> TpmDevice::create_attestation_key(Buffer& public_area) {
   parameters.u16be(4).u16be(0).u16be(0);  // TPM2B_SENSITIVE_CREATE: empty password, no data
   codec::encode_tpm2b(parameters, codec::encode_tpm_public(codec::attestation_key_template()));
   parameters.u16be(0).u32be(0);  // outsideInfo, creationPCR
-  const auto response = TRY_IN("making the attestation key", run(cc_create_primary, {tpm_rh_endorsement}, 1, parameters.view(), 1));
+  const auto response =
+      TRY_IN("making the attestation key", run(cc_create_primary, {tpm_rh_endorsement}, 1, parameters.view(), 1));
   Reader in{response};
   const std::uint32_t handle = in.u32be();
   public_area = to_buffer(codec::decode_tpm2b(in, structure_cap_bytes));
@@ -174,15 +180,18 @@ Result<Buffer> TpmDevice::read_nv(std::uint32_t index) {
   area.skip(10);
   (void)codec::decode_tpm2b(area, digest_cap_bytes);
   const std::uint16_t size = area.u16be();
-  if (!area.ok() || size > nv_size_cap_bytes) return fail(ErrorCode::malformed, fmt::format("NV index 0x{:08x} has no size that makes sense", index));
+  if (!area.ok() || size > nv_size_cap_bytes)
+    return fail(ErrorCode::malformed, fmt::format("NV index 0x{:08x} has no size that makes sense", index));
   Buffer content;
   while (content.size() < size) {
     const auto left = static_cast<std::uint16_t>(size - content.size());
     const auto chunk = std::min(left, nv_chunk_bytes);
-    const auto response = TRY(run(cc_nv_read, {index, index}, 1, Writer{}.u16be(chunk).u16be(static_cast<std::uint16_t>(content.size())).view(), 0));
+    const auto response = TRY(run(cc_nv_read, {index, index}, 1,
+                                  Writer{}.u16be(chunk).u16be(static_cast<std::uint16_t>(content.size())).view(), 0));
     Reader part{response};
     const Bytes bytes = codec::decode_tpm2b(part, nv_chunk_bytes);
-    if (!part.ok() || bytes.empty()) return fail(ErrorCode::malformed, fmt::format("reading NV index 0x{:08x} gave nothing", index));
+    if (!part.ok() || bytes.empty())
+      return fail(ErrorCode::malformed, fmt::format("reading NV index 0x{:08x} gave nothing", index));
     content.insert(content.end(), bytes.begin(), bytes.end());
   }
   return content;

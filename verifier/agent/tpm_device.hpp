@@ -1,5 +1,5 @@
-// TPM 2.0 commands over the kernel's device. Raw, because the agent must be one static file that runs on any release, and
-// Debian has no static tpm2-tss. Trusted Platform Module Library 2.0, Part 3: Commands, revision 1.59.
+// TPM 2.0 commands over the kernel's device. Raw, because the agent must be one static file that runs on any release,
+// and Debian has no static tpm2-tss. Trusted Platform Module Library 2.0, Part 3: Commands, revision 1.59.
 #pragma once
 
 #include <string>
@@ -35,9 +35,10 @@ class TpmDevice {
  private:
   explicit TpmDevice(int fd) : fd_(fd) {}
   Result<Buffer> transmit(Bytes command);
-  /// Builds header and password sessions for `handles`, sends, checks the response code.
-  Result<Buffer> run(std::uint32_t command_code, const std::vector<std::uint32_t>& handles, std::size_t authorized, Bytes parameters,
-                     std::size_t response_handles);
+  /// Sends a command whose first `authorized` handles carry an empty password, as often as the TPM asks for it. The
+  /// answer's handles and parameters, one behind the other.
+  Result<Buffer> run(std::uint32_t command_code, const std::vector<std::uint32_t>& handles, std::size_t authorized,
+                     Bytes parameters, std::size_t response_handles);
 
   int fd_;
 };

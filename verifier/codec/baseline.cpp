@@ -1,5 +1,5 @@
-// in-toto attestation framework v1, "Statement". nlohmann::json keeps members sorted and dump() writes no white space, so equal
-// values are equal bytes.
+// in-toto attestation framework v1, "Statement". nlohmann::json keeps members sorted and dump() writes no white space,
+// so equal values are equal bytes.
 #include "ingot/codec/baseline.hpp"
 
 #include <fmt/format.h>
@@ -27,13 +27,15 @@ json::Value encode_digests(const Digests& digests) {
 }
 
 Result<Digests> decode_digests(const json::Value& object) {
-  if (!object.is_object() || object.empty()) return fail(ErrorCode::malformed, "digests are not an object with at least one member");
+  if (!object.is_object() || object.empty())
+    return fail(ErrorCode::malformed, "digests are not an object with at least one member");
   Digests digests;
   for (const auto& [name, value] : object.items()) {
     const auto alg = parse_hash_alg(name);
     if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a digest algorithm", name));
     digests[*alg] = TRY(json::hex(value, name));
-    if (digests[*alg].size() != digest_size_bytes(*alg)) return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digests[*alg].size()));
+    if (digests[*alg].size() != digest_size_bytes(*alg))
+      return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digests[*alg].size()));
   }
   return digests;
 }
@@ -41,7 +43,8 @@ Result<Digests> decode_digests(const json::Value& object) {
 json::Value encode_pcrs(const PcrValues& pcrs) {
   auto out = json::Value::array();
   for (const auto& [alg, bank] : pcrs)
-    for (const auto& [index, value] : bank) out.push_back({{"bank", to_text(alg)}, {"pcr", index}, {"value", to_hex(value)}});
+    for (const auto& [index, value] : bank)
+      out.push_back({{"bank", to_text(alg)}, {"pcr", index}, {"value", to_hex(value)}});
   return out;
 }
 
@@ -59,8 +62,10 @@ Result<PcrValues> decode_pcrs(const json::Value& predicate) {
     const auto alg = parse_hash_alg(name);
     if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a bank", name));
     auto value = TRY(json::hex(*TRY(json::member(one, "value")), "a PCR value"));
-    if (value.size() != digest_size_bytes(*alg)) return fail(ErrorCode::malformed, fmt::format("a {} PCR of {} bytes", name, value.size()));
-    if (!pcrs[*alg].emplace(TRY(decode_index(one)), std::move(value)).second) return fail(ErrorCode::malformed, "one PCR twice");
+    if (value.size() != digest_size_bytes(*alg))
+      return fail(ErrorCode::malformed, fmt::format("a {} PCR of {} bytes", name, value.size()));
+    if (!pcrs[*alg].emplace(TRY(decode_index(one)), std::move(value)).second)
+      return fail(ErrorCode::malformed, "one PCR twice");
   }
   return pcrs;
 }
@@ -70,7 +75,10 @@ Result<PcrValues> decode_pcrs(const json::Value& predicate) {
 json::Value encode_events(const std::vector<ExpectedEvent>& events) {
   auto out = json::Value::array();
   for (const auto& event : events) {
-    json::Value one{{"pcr", event.pcr}, {"type", to_text(event.type)}, {"digests", encode_digests(event.digests)}, {"cause", event.cause}};
+    json::Value one{{"pcr", event.pcr},
+                    {"type", to_text(event.type)},
+                    {"digests", encode_digests(event.digests)},
+                    {"cause", event.cause}};
     if (!event.text.empty()) one["text"] = event.text;
     if (!event.optional_block.empty()) one["optional_block"] = event.optional_block;
     out.push_back(std::move(one));
@@ -102,7 +110,8 @@ Result<std::vector<ExpectedEvent>> decode_events(const json::Value& predicate) {
 
 // --- statements
 
-std::string encode_statement(std::string_view name, const json::Value& digest, const char* type, json::Value predicate) {
+std::string encode_statement(std::string_view name, const json::Value& digest, const char* type,
+                             json::Value predicate) {
   const json::Value statement{{"_type", statement_type},
                               {"subject", json::Value::array({{{"name", name}, {"digest", digest}}})},
                               {"predicateType", type},
@@ -116,10 +125,12 @@ Result<json::Value> decode_statement(Bytes text, const char* type) {
   auto statement = TRY(json::parse(text));
   TRY(json::only(statement, {"_type", "subject", "predicateType", "predicate"}));
   const auto outer = TRY(json::text(statement, "_type"));
-  if (outer != statement_type) return fail(ErrorCode::unsupported, fmt::format("a document of type \"{}\", not an in-toto statement", outer));
+  if (outer != statement_type)
+    return fail(ErrorCode::unsupported, fmt::format("a document of type \"{}\", not an in-toto statement", outer));
   const auto inner = TRY(json::text(statement, "predicateType"));
   if (inner != type)
-    return fail(ErrorCode::unsupported, fmt::format("a statement of type \"{}\" where \"{}\" is wanted", inner, type), "check which file was given for which option");
+    return fail(ErrorCode::unsupported, fmt::format("a statement of type \"{}\" where \"{}\" is wanted", inner, type),
+                "check which file was given for which option");
   TRY(json::member(statement, "predicate"));
   return std::move(statement["predicate"]);
 }
@@ -158,8 +169,9 @@ std::string encode_baseline_statement(const Baseline& baseline) {
 
 Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
-  TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "root_hash", "uki_sha256", "uki_authenticode_sha256", "manifest_sha256",
-                                            "stub", "events", "pcrs", "phases"}));
+  TRY_IN("baseline",
+         json::only(predicate, {"profile", "role", "version", "root_hash", "uki_sha256", "uki_authenticode_sha256",
+                                "manifest_sha256", "stub", "events", "pcrs", "phases"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
@@ -193,7 +205,8 @@ Result<Platform> decode_platform_statement(Bytes text) {
   platform.firmware_sha256 = TRY_IN("platform", json::text(predicate, "firmware_sha256"));
   platform.shape = TRY_IN("platform", json::text(predicate, "shape"));
   const auto locality = TRY_IN("platform", json::number(predicate, "startup_locality"));
-  if (locality != 0 && locality != 3 && locality != 4) return fail(ErrorCode::malformed, "platform: a startup locality other than 0, 3 and 4");
+  if (locality != 0 && locality != 3 && locality != 4)
+    return fail(ErrorCode::malformed, "platform: a startup locality other than 0, 3 and 4");
   platform.startup_locality = static_cast<std::uint8_t>(locality);
   platform.events = TRY_IN("platform", decode_events(predicate));
   platform.pcrs = TRY_IN("platform", decode_pcrs(predicate));

@@ -17,7 +17,9 @@ struct Node {
   Bytes body;
 };
 
-std::string raw_node(const Node& node) { return fmt::format("Path({},{},{})", node.type, node.subtype, to_hex(node.body)); }
+std::string raw_node(const Node& node) {
+  return fmt::format("Path({},{},{})", node.type, node.subtype, to_hex(node.body));
+}
 
 std::string acpi_text(const Node& node) {
   constexpr std::uint32_t pci_root = 0x0A0341D0;  // EISA id PNP0A03
@@ -51,7 +53,8 @@ std::string messaging_text(const Node& node) {
       const auto name_space = in.u32le();
       return in.ok() ? fmt::format("NVMe(0x{:x})", name_space) : raw_node(node);
     }
-    case 24: return fmt::format("Uri({})", as_text(node.body));
+    case 24:
+      return fmt::format("Uri({})", as_text(node.body));
   }
   return raw_node(node);
 }
@@ -90,11 +93,15 @@ std::string media_text(const Node& node) {
 std::string node_text(const Node& node) {
   switch (node.type) {
     case 1:
-      if (node.subtype == 1 && node.body.size() == 2) return fmt::format("Pci(0x{:x},0x{:x})", node.body[1], node.body[0]);
+      if (node.subtype == 1 && node.body.size() == 2)
+        return fmt::format("Pci(0x{:x},0x{:x})", node.body[1], node.body[0]);
       return raw_node(node);
-    case 2: return node.subtype == 1 ? acpi_text(node) : raw_node(node);
-    case 3: return messaging_text(node);
-    case 4: return media_text(node);
+    case 2:
+      return node.subtype == 1 ? acpi_text(node) : raw_node(node);
+    case 3:
+      return messaging_text(node);
+    case 4:
+      return media_text(node);
   }
   return raw_node(node);
 }
@@ -122,7 +129,13 @@ Result<MeasuredVariable> decode_measured_variable(Bytes data) {
 
 Buffer encode_measured_variable(const MeasuredVariable& variable) {
   const auto name = to_utf16le(variable.name);
-  return Writer{}.bytes(variable.guid.bytes).u64le(name.size() / 2).u64le(variable.data.size()).bytes(name).bytes(variable.data).take();
+  return Writer{}
+      .bytes(variable.guid.bytes)
+      .u64le(name.size() / 2)
+      .u64le(variable.data.size())
+      .bytes(name)
+      .bytes(variable.data)
+      .take();
 }
 
 Result<ImageLoad> decode_image_load(Bytes data) {

@@ -89,7 +89,8 @@ Event read_event(Reader& in, const std::vector<AlgorithmSize>& algorithms) {
     in.fail_with(fmt::format("an event with {} digests; the log's header says {}", count, algorithms.size()));
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     const auto alg = static_cast<HashAlg>(in.u16le());
-    const auto found = std::find_if(algorithms.begin(), algorithms.end(), [&](const auto& one) { return one.alg == alg; });
+    const auto found =
+        std::find_if(algorithms.begin(), algorithms.end(), [&](const auto& one) { return one.alg == alg; });
     if (in.ok() && found == algorithms.end())
       in.fail_with(fmt::format("a digest of algorithm {}, which the log's header does not list", to_text(alg)));
     else if (in.ok() && event.digests.contains(alg))
@@ -101,7 +102,8 @@ Event read_event(Reader& in, const std::vector<AlgorithmSize>& algorithms) {
   return event;
 }
 
-/// "Startup Locality Event": at most one, and before anything is extended into PCR 0, because it says where PCR 0 starts.
+/// "Startup Locality Event": at most one, and before anything is extended into PCR 0, because it says where PCR 0
+/// starts.
 Result<std::uint8_t> find_startup_locality(const std::vector<Event>& events) {
   std::optional<std::uint8_t> locality;
   bool extended = false;
@@ -112,7 +114,8 @@ Result<std::uint8_t> find_startup_locality(const std::vector<Event>& events) {
     }
     if (!as_text(event.data).starts_with(startup_locality_signature)) continue;
     if (event.data.size() != startup_locality_signature.size() + 1)
-      return fail(ErrorCode::malformed, fmt::format("a StartupLocality event of {} bytes instead of 17", event.data.size()));
+      return fail(ErrorCode::malformed,
+                  fmt::format("a StartupLocality event of {} bytes instead of 17", event.data.size()));
     if (locality) return fail(ErrorCode::malformed, "two StartupLocality events");
     if (extended) return fail(ErrorCode::malformed, "a StartupLocality event after PCR 0 was extended");
     locality = event.data.back();
@@ -141,7 +144,8 @@ Result<EventLog> decode_event_log(Bytes bytes) {
   }
   while (in.ok() && in.left() > 0) {
     const std::size_t at = in.at();
-    if (log.events.size() >= event_count_cap) return fail(ErrorCode::limit, fmt::format("more than {} events", event_count_cap));
+    if (log.events.size() >= event_count_cap)
+      return fail(ErrorCode::limit, fmt::format("more than {} events", event_count_cap));
     Event event = log.format == LogFormat::sha1 ? read_legacy_event(in) : read_event(in, log.algorithms);
     if (!in.ok()) return fail(in.error().in(fmt::format("event {}", log.events.size())));
     if (event.pcr >= pcr_count && event.type != EventType::EV_NO_ACTION)
@@ -164,7 +168,9 @@ Buffer encode_event_log(const EventLog& log) {
   }
   write_legacy_event(out, {0, EventType::EV_NO_ACTION, {}, encode_spec_id(log)}, Buffer(sha1_size));
   for (const auto& event : log.events) {
-    out.u32le(event.pcr).u32le(static_cast<std::uint32_t>(event.type)).u32le(static_cast<std::uint32_t>(log.algorithms.size()));
+    out.u32le(event.pcr)
+        .u32le(static_cast<std::uint32_t>(event.type))
+        .u32le(static_cast<std::uint32_t>(log.algorithms.size()));
     for (const auto& algorithm : log.algorithms)
       out.u16le(static_cast<std::uint16_t>(algorithm.alg)).bytes(digest_of(event, algorithm));
     out.u32le(static_cast<std::uint32_t>(event.data.size())).bytes(event.data);

@@ -17,13 +17,16 @@ namespace {
 constexpr std::size_t shown_hex_bytes = 32;
 
 std::string short_hex(Bytes data) {
-  return data.size() <= shown_hex_bytes ? to_hex(data) : fmt::format("{}... ({} bytes)", to_hex(data.first(shown_hex_bytes)), data.size());
+  return data.size() <= shown_hex_bytes
+             ? to_hex(data)
+             : fmt::format("{}... ({} bytes)", to_hex(data.first(shown_hex_bytes)), data.size());
 }
 
 /// Printable ASCII, a NUL at the end allowed.
 std::optional<std::string> ascii_text(Bytes data) {
   while (!data.empty() && data.back() == 0) data = data.first(data.size() - 1);
-  if (data.empty() || !std::all_of(data.begin(), data.end(), [](auto byte) { return byte >= 0x20 && byte < 0x7F; })) return std::nullopt;
+  if (data.empty() || !std::all_of(data.begin(), data.end(), [](auto byte) { return byte >= 0x20 && byte < 0x7F; }))
+    return std::nullopt;
   return std::string(as_text(data));
 }
 
@@ -38,6 +41,7 @@ std::optional<std::string> wide_text(Bytes data) {
 }
 
 std::string any_text(Bytes data) {
+  if (std::all_of(data.begin(), data.end(), [](auto byte) { return byte == 0; })) return "(empty)";
   if (auto text = wide_text(data)) return *text;
   if (auto text = ascii_text(data)) return *text;
   return short_hex(data);
@@ -94,7 +98,8 @@ EventText describe_variable(const Event& event) {
   if (!variable) return {"EFI variable", short_hex(event.data), false};
   // EV_EFI_VARIABLE_BOOT is over the variable's data alone ("EV_EFI_VARIABLE_BOOT"); what vouches for the data does not
   // vouch for the name then, but a wrong name only makes a worse explanation.
-  const bool vouched = is_digest_of(event, event.data) || (event.type == EventType::EV_EFI_VARIABLE_BOOT && is_digest_of(event, variable->data));
+  const bool vouched = is_digest_of(event, event.data) ||
+                       (event.type == EventType::EV_EFI_VARIABLE_BOOT && is_digest_of(event, variable->data));
   return {any_text(to_utf16le(variable->name)), variable_text(*variable), vouched};
 }
 
@@ -104,15 +109,19 @@ EventText describe_authority(const Event& event) {
   std::string text = short_hex(variable->data);
   // EFI_SIGNATURE_DATA: owner GUID, then the certificate.
   if (variable->data.size() > 16)
-    if (const auto certificate = crypto::Certificate::from_der(Bytes(variable->data).subspan(16))) text = certificate->subject();
+    if (const auto certificate = crypto::Certificate::from_der(Bytes(variable->data).subspan(16)))
+      text = certificate->subject();
   return {any_text(to_utf16le(variable->name)) + " authority", std::move(text), is_digest_of(event, event.data)};
 }
 
 EventText describe_image(const Event& event) {
-  std::string component = event.type == EventType::EV_EFI_BOOT_SERVICES_APPLICATION ? "UEFI application" : event.pcr == 2 ? "option ROM" : "UEFI driver";
+  std::string component = event.type == EventType::EV_EFI_BOOT_SERVICES_APPLICATION ? "UEFI application"
+                          : event.pcr == 2                                          ? "option ROM"
+                                                                                    : "UEFI driver";
   const auto load = decode_image_load(event.data);
   if (!load) return {std::move(component), short_hex(event.data), false};
-  return {std::move(component), fmt::format("{} ({} bytes)", device_path_text(load->device_path), load->length_bytes), false};
+  return {std::move(component), fmt::format("{} ({} bytes)", device_path_text(load->device_path), load->length_bytes),
+          false};
 }
 
 /// The firmware volumes that OVMF measures, by the names of its .fdf.
@@ -120,7 +129,8 @@ std::string volume_name(std::string_view description) {
   static const std::map<std::string_view, std::string_view> names = {{"6938079b-b503-4e3d-9d24-b28337a25806", "PEIFV"},
                                                                      {"7cb8bdc9-f8eb-4f34-aaea-3ee4af6516a1", "DXEFV"}};
   std::string lower(description);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   for (const auto& [guid, name] : names)
     if (lower.find(guid) != std::string::npos) return std::string(name);
   return {};
@@ -137,7 +147,8 @@ EventText describe_firmware(const Event& event) {
   std::string name = volume_name(description);
   // Older OVMF gives no names; its memory map does (OvmfPkg/Include/Fdf/OvmfPkgDefines.fdf.inc, MEMFD).
   if (name.empty() && description.empty()) name = base == 0x820000 ? "PEIFV" : base == 0x900000 ? "DXEFV" : "";
-  return {name.empty() ? "firmware volume" : name, fmt::format("{}{}{} bytes at 0x{:x}", description, description.empty() ? "" : ", ", length, base), false};
+  return {name.empty() ? "firmware volume" : name,
+          fmt::format("{}{}{} bytes at 0x{:x}", description, description.empty() ? "" : ", ", length, base), false};
 }
 
 EventText describe_gpt_event(const Event& event) {
@@ -185,24 +196,29 @@ EventText describe_ipl(const Event& event) {
     if (is_digest_of(event, as_bytes(with_nul))) return {*wide + ", name", *wide, true};
     return {*wide, {}, false};
   }
-  if (wide) return {event.pcr == 12 ? "command line added at boot" : "boot loader", *wide, is_digest_of(event, event.data)};
+  if (wide)
+    return {event.pcr == 12 ? "command line added at boot" : "boot loader", *wide, is_digest_of(event, event.data)};
   const auto narrow = ascii_text(event.data);
   if (!narrow) return {"boot loader", short_hex(event.data), is_digest_of(event, event.data)};
   const bool vouched = is_digest_of(event, as_bytes(*narrow)) || is_digest_of(event, event.data);
-  return {event.pcr == 11 && narrow->find(':') == std::string::npos ? "phase " + *narrow : "boot loader", *narrow, vouched};
+  return {event.pcr == 11 && narrow->find(':') == std::string::npos ? "phase " + *narrow : "boot loader", *narrow,
+          vouched};
 }
 
 }  // namespace
 
 std::string describe_gpt(const Guid& disk, const std::vector<GptPartition>& partitions) {
-  static const std::map<Guid, std::string_view> types = {{esp_type, "EFI system"}, {root_x86_64_type, "root"}, {root_verity_x86_64_type, "root verity"},
-                                                         {var_type, "var"}, {linux_generic_type, "Linux data"}};
+  static const std::map<Guid, std::string_view> types = {{esp_type, "EFI system"},
+                                                         {root_x86_64_type, "root"},
+                                                         {root_verity_x86_64_type, "root verity"},
+                                                         {var_type, "var"},
+                                                         {linux_generic_type, "Linux data"}};
   std::string text = fmt::format("disk {}", to_text(disk));
   for (const auto& partition : partitions) {
     const auto type = types.find(partition.type);
     text += fmt::format("; {} ({}, {}, LBA {}-{})", any_text(to_utf16le(partition.name)),
-                        type == types.end() ? to_text(partition.type) : std::string(type->second), to_text(partition.unique), partition.first_lba,
-                        partition.last_lba);
+                        type == types.end() ? to_text(partition.type) : std::string(type->second),
+                        to_text(partition.unique), partition.first_lba, partition.last_lba);
   }
   return text;
 }
@@ -231,42 +247,63 @@ EventText describe_event(const Event& event) {
     case EventType::EV_EFI_VARIABLE_DRIVER_CONFIG:
     case EventType::EV_EFI_VARIABLE_BOOT:
     case EventType::EV_EFI_VARIABLE_BOOT2:
-    case EventType::EV_EFI_SPDM_DEVICE_POLICY: return describe_variable(event);
+    case EventType::EV_EFI_SPDM_DEVICE_POLICY:
+      return describe_variable(event);
     case EventType::EV_EFI_VARIABLE_AUTHORITY:
-    case EventType::EV_EFI_SPDM_DEVICE_AUTHORITY: return describe_authority(event);
+    case EventType::EV_EFI_SPDM_DEVICE_AUTHORITY:
+      return describe_authority(event);
     case EventType::EV_EFI_BOOT_SERVICES_APPLICATION:
     case EventType::EV_EFI_BOOT_SERVICES_DRIVER:
-    case EventType::EV_EFI_RUNTIME_SERVICES_DRIVER: return describe_image(event);
+    case EventType::EV_EFI_RUNTIME_SERVICES_DRIVER:
+      return describe_image(event);
     case EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB:
-    case EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2: return describe_firmware(event);
+    case EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2:
+      return describe_firmware(event);
     case EventType::EV_EFI_GPT_EVENT:
-    case EventType::EV_EFI_GPT_EVENT2: return describe_gpt_event(event);
-    case EventType::EV_EVENT_TAG: return describe_tagged(event);
-    case EventType::EV_IPL: return describe_ipl(event);
+    case EventType::EV_EFI_GPT_EVENT2:
+      return describe_gpt_event(event);
+    case EventType::EV_EVENT_TAG:
+      return describe_tagged(event);
+    case EventType::EV_IPL:
+      return describe_ipl(event);
     case EventType::EV_ACTION:
-    case EventType::EV_EFI_ACTION: return {any_text(event.data), {}, over_data()};
-    case EventType::EV_SEPARATOR: return {"separator", event.data == Buffer(4, 0) ? "" : short_hex(event.data), over_data()};
-    case EventType::EV_S_CRTM_VERSION: return {"CRTM version", any_text(event.data), over_data()};
-    case EventType::EV_S_CRTM_CONTENTS: return {"CRTM contents", any_text(event.data), false};
-    case EventType::EV_EFI_HCRTM_EVENT: return {"H-CRTM", any_text(event.data), false};
+    case EventType::EV_EFI_ACTION:
+      return {any_text(event.data), {}, over_data()};
+    case EventType::EV_SEPARATOR:
+      return {"separator", event.data == Buffer(4, 0) ? "" : short_hex(event.data), over_data()};
+    case EventType::EV_S_CRTM_VERSION:
+      return {"CRTM version", any_text(event.data), over_data()};
+    case EventType::EV_S_CRTM_CONTENTS:
+      return {"CRTM contents", any_text(event.data), false};
+    case EventType::EV_EFI_HCRTM_EVENT:
+      return {"H-CRTM", any_text(event.data), false};
     case EventType::EV_POST_CODE:
-    case EventType::EV_POST_CODE2: return {"POST code", any_text(event.data), false};
+    case EventType::EV_POST_CODE2:
+      return {"POST code", any_text(event.data), false};
     case EventType::EV_EFI_HANDOFF_TABLES:
-    case EventType::EV_EFI_HANDOFF_TABLES2: return {"SMBIOS and other tables", short_hex(event.data), false};
-    case EventType::EV_PLATFORM_CONFIG_FLAGS: return {"platform configuration", any_text(event.data), over_data()};
-    case EventType::EV_TABLE_OF_DEVICES: return {"table of devices", short_hex(event.data), over_data()};
-    case EventType::EV_CPU_MICROCODE: return {"CPU microcode", any_text(event.data), over_data()};
+    case EventType::EV_EFI_HANDOFF_TABLES2:
+      return {"SMBIOS and other tables", short_hex(event.data), false};
+    case EventType::EV_PLATFORM_CONFIG_FLAGS:
+      return {"platform configuration", any_text(event.data), over_data()};
+    case EventType::EV_TABLE_OF_DEVICES:
+      return {"table of devices", short_hex(event.data), over_data()};
+    case EventType::EV_CPU_MICROCODE:
+      return {"CPU microcode", any_text(event.data), over_data()};
     case EventType::EV_NONHOST_CODE:
     case EventType::EV_NONHOST_CONFIG:
-    case EventType::EV_NONHOST_INFO: return {"non-host platform", any_text(event.data), over_data()};
-    case EventType::EV_OMIT_BOOT_DEVICE_EVENTS: return {"boot attempts not measured", any_text(event.data), over_data()};
+    case EventType::EV_NONHOST_INFO:
+      return {"non-host platform", any_text(event.data), over_data()};
+    case EventType::EV_OMIT_BOOT_DEVICE_EVENTS:
+      return {"boot attempts not measured", any_text(event.data), over_data()};
     case EventType::EV_EFI_SPDM_FIRMWARE_BLOB:
-    case EventType::EV_EFI_SPDM_FIRMWARE_CONFIG: return {"device firmware (SPDM)", short_hex(event.data), false};
+    case EventType::EV_EFI_SPDM_FIRMWARE_CONFIG:
+      return {"device firmware (SPDM)", short_hex(event.data), false};
     case EventType::EV_PREBOOT_CERT:
     case EventType::EV_UNUSED:
     case EventType::EV_NO_ACTION:
     case EventType::EV_COMPACT_HASH:
-    case EventType::EV_IPL_PARTITION_DATA: break;
+    case EventType::EV_IPL_PARTITION_DATA:
+      break;
   }
   return {to_text(event.type), any_text(event.data), over_data()};
 }

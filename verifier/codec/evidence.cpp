@@ -33,7 +33,8 @@ Result<PcrBank> decode_bank(HashAlg alg, const json::Value& values) {
     if (error != std::errc{} || end != name.data() + name.size() || index >= pcr_count || std::to_string(index) != name)
       return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a PCR; 0 to 23 are", name));
     auto bytes = TRY(json::hex(value, fmt::format("PCR {}", index)));
-    if (bytes.size() != digest_size_bytes(alg)) return fail(ErrorCode::malformed, fmt::format("PCR {} has {} bytes", index, bytes.size()));
+    if (bytes.size() != digest_size_bytes(alg))
+      return fail(ErrorCode::malformed, fmt::format("PCR {} has {} bytes", index, bytes.size()));
     bank[index] = std::move(bytes);
   }
   return bank;
@@ -54,19 +55,20 @@ Result<PcrValues> decode_pcrs(const json::Value& document) {
 }  // namespace
 
 std::string encode_evidence(const Evidence& evidence) {
-  json::Value document{{"format", format_name},
-                       {"node", evidence.node},
-                       {"nonce", to_base64(evidence.nonce)},
-                       {"event_log", to_base64(evidence.event_log)},
-                       {"userspace_log", to_base64(evidence.userspace_log)},
-                       {"ima_log", to_base64(evidence.ima_log)},
-                       {"pcrs", encode_pcrs(evidence.pcrs)},
-                       {"quote", {{"attest", to_base64(evidence.quote_attest)}, {"signature", to_base64(evidence.quote_signature)}}},
-                       {"ak_public", to_base64(evidence.ak_public)},
-                       {"ek_certificate", to_base64(evidence.ek_certificate)},
-                       {"kernel_command_line", evidence.kernel_command_line},
-                       {"os_release", evidence.os_release},
-                       {"agent_version", evidence.agent_version}};
+  json::Value document{
+      {"format", format_name},
+      {"node", evidence.node},
+      {"nonce", to_base64(evidence.nonce)},
+      {"event_log", to_base64(evidence.event_log)},
+      {"userspace_log", to_base64(evidence.userspace_log)},
+      {"ima_log", to_base64(evidence.ima_log)},
+      {"pcrs", encode_pcrs(evidence.pcrs)},
+      {"quote", {{"attest", to_base64(evidence.quote_attest)}, {"signature", to_base64(evidence.quote_signature)}}},
+      {"ak_public", to_base64(evidence.ak_public)},
+      {"ek_certificate", to_base64(evidence.ek_certificate)},
+      {"kernel_command_line", evidence.kernel_command_line},
+      {"os_release", evidence.os_release},
+      {"agent_version", evidence.agent_version}};
   // A node's texts may hold any bytes; JSON holds UTF-8 only.
   return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
 }
@@ -76,9 +78,12 @@ Result<Evidence> decode_evidence(Bytes text) {
   const auto document = TRY_IN("evidence", json::parse(text));
   const auto format = TRY_IN("evidence", json::text(document, "format"));
   if (format != format_name)
-    return fail(ErrorCode::unsupported, fmt::format("evidence of format \"{}\"; \"{}\" is handled", format, format_name), "give what this version's ingot-agent wrote");
-  TRY_IN("evidence", json::only(document, {"format", "node", "nonce", "event_log", "userspace_log", "ima_log", "pcrs", "quote", "ak_public",
-                                           "ek_certificate", "kernel_command_line", "os_release", "agent_version"}));
+    return fail(ErrorCode::unsupported,
+                fmt::format("evidence of format \"{}\"; \"{}\" is handled", format, format_name),
+                "give what this version's ingot-agent wrote");
+  TRY_IN("evidence",
+         json::only(document, {"format", "node", "nonce", "event_log", "userspace_log", "ima_log", "pcrs", "quote",
+                               "ak_public", "ek_certificate", "kernel_command_line", "os_release", "agent_version"}));
   const auto* quote = TRY_IN("evidence", json::member(document, "quote"));
   TRY_IN("evidence, quote", json::only(*quote, {"attest", "signature"}));
   Evidence evidence;

@@ -7,7 +7,9 @@
 namespace ingot::codec::json {
 namespace {
 
-Error malformed(std::string message) { return Error{ErrorCode::malformed, std::move(message), {}, std::nullopt, std::nullopt}; }
+Error malformed(std::string message) {
+  return Error{ErrorCode::malformed, std::move(message), {}, std::nullopt, std::nullopt};
+}
 
 /// Builds the document while it watches depth and member names, which nlohmann's own parser lets pass.
 class Watcher : public nlohmann::json_sax<Value> {
@@ -97,14 +99,17 @@ Result<std::string> optional_text(const Value& object, const char* name) {
 
 Result<std::uint64_t> number(const Value& object, const char* name) {
   const Value* found = TRY(member(object, name));
-  if (!found->is_number_unsigned()) return fail(malformed(fmt::format("\"{}\" is not a whole number of 0 or more", name)));
+  if (!found->is_number_unsigned())
+    return fail(malformed(fmt::format("\"{}\" is not a whole number of 0 or more", name)));
   return found->get<std::uint64_t>();
 }
 
 Result<const Value*> array(const Value& object, const char* name, std::size_t cap) {
   const Value* found = TRY(member(object, name));
   if (!found->is_array()) return fail(malformed(fmt::format("\"{}\" is not an array", name)));
-  if (found->size() > cap) return fail(ErrorCode::limit, fmt::format("\"{}\" has {} elements; at most {} are taken", name, found->size(), cap));
+  if (found->size() > cap)
+    return fail(ErrorCode::limit,
+                fmt::format("\"{}\" has {} elements; at most {} are taken", name, found->size(), cap));
   return found;
 }
 

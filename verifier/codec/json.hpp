@@ -1,5 +1,5 @@
-// Reading JSON documents (RFC 8259) strictly: every member that a format names is fetched with its type, errors name the
-// member. Internal to codec/.
+// Reading JSON documents (RFC 8259) strictly: every member that a format names is fetched with its type, errors name
+// the member. Internal to codec/.
 #pragma once
 
 #include <fmt/format.h>

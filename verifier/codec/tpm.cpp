@@ -13,8 +13,8 @@ constexpr std::size_t pcr_select_octets = 3;  // PC Client: 24 PCRs
 constexpr std::size_t name_cap_bytes = 66;    // TPM_ALG_ID and the largest digest
 constexpr std::size_t data_cap_bytes = 66;    // TPM2B_DATA holds a TPMT_HA
 constexpr std::size_t digest_cap_bytes = 64;
-constexpr std::size_t rsa_cap_bytes = 1024;   // RSA-8192
-constexpr std::size_t ecc_cap_bytes = 66;     // P-521
+constexpr std::size_t rsa_cap_bytes = 1024;  // RSA-8192
+constexpr std::size_t ecc_cap_bytes = 66;    // P-521
 
 HashAlg read_hash_alg(Reader& in) {
   const auto alg = static_cast<HashAlg>(in.u16be());
@@ -128,12 +128,14 @@ Buffer encode_pcr_selections(const PcrSelections& selections) {
 PcrSelections decode_pcr_selections(Reader& in) {
   PcrSelections selections;
   const std::uint32_t count = in.u32be();
-  if (in.ok() && count > pcr_selection_cap) in.fail_with(fmt::format("{} PCR selections; at most {}", count, pcr_selection_cap));
+  if (in.ok() && count > pcr_selection_cap)
+    in.fail_with(fmt::format("{} PCR selections; at most {}", count, pcr_selection_cap));
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     PcrSelection selection;
     selection.bank = read_hash_alg(in);
     const std::uint8_t octets = in.u8();
-    if (in.ok() && octets != pcr_select_octets) in.fail_with(fmt::format("a PCR selection of {} octets instead of 3", octets));
+    if (in.ok() && octets != pcr_select_octets)
+      in.fail_with(fmt::format("a PCR selection of {} octets instead of 3", octets));
     const Bytes bits = in.bytes(octets);
     for (PcrIndex pcr = 0; pcr < bits.size() * 8; ++pcr)
       if ((bits[pcr / 8] >> pcr % 8 & 1) != 0) selection.pcrs.push_back(pcr);
@@ -186,7 +188,8 @@ Result<TpmPublic> decode_tpm_public(Bytes data) {
   TpmPublic object;
   const auto type = static_cast<TpmAlg>(in.u16be());
   if (in.ok() && type != TpmAlg::rsa && type != TpmAlg::ecc)
-    in.fail_with(fmt::format("an object of type 0x{:04x}; RSA and ECC keys are handled", static_cast<std::uint16_t>(type)));
+    in.fail_with(
+        fmt::format("an object of type 0x{:04x}; RSA and ECC keys are handled", static_cast<std::uint16_t>(type)));
   object.name_alg = read_hash_alg(in);
   object.attributes = in.u32be();
   object.auth_policy = to_buffer(decode_tpm2b(in, digest_cap_bytes));
@@ -221,7 +224,10 @@ Buffer encode_tpm_quote(const TpmQuote& quote) {
   out.u32be(tpm_generated_value).u16be(tpm_st_attest_quote);
   encode_tpm2b(out, quote.qualified_signer);
   encode_tpm2b(out, quote.extra_data);
-  out.u64be(quote.clock.clock_ms).u32be(quote.clock.reset_count).u32be(quote.clock.restart_count).u8(quote.clock.safe ? 1 : 0);
+  out.u64be(quote.clock.clock_ms)
+      .u32be(quote.clock.reset_count)
+      .u32be(quote.clock.restart_count)
+      .u8(quote.clock.safe ? 1 : 0);
   out.u64be(quote.firmware_version);
   encode_pcr_selections(out, quote.selections);
   encode_tpm2b(out, quote.pcr_digest);
@@ -234,7 +240,8 @@ Result<TpmQuote> decode_tpm_quote(Bytes attest) {
   if (in.ok() && magic != tpm_generated_value)
     in.fail_with(fmt::format("the magic is 0x{:08x} instead of TPM_GENERATED_VALUE: no TPM made this", magic));
   const std::uint16_t type = in.u16be();
-  if (in.ok() && type != tpm_st_attest_quote) in.fail_with(fmt::format("an attestation of type 0x{:04x}, not a quote", type));
+  if (in.ok() && type != tpm_st_attest_quote)
+    in.fail_with(fmt::format("an attestation of type 0x{:04x}, not a quote", type));
   TpmQuote quote;
   quote.qualified_signer = to_buffer(decode_tpm2b(in, name_cap_bytes));
   quote.extra_data = to_buffer(decode_tpm2b(in, data_cap_bytes));
@@ -256,7 +263,8 @@ Result<Buffer> quoted_pcr_digest(HashAlg alg, const PcrSelections& selections, c
     const auto bank = pcrs.find(selection.bank);
     for (const auto pcr : selection.pcrs) {
       if (bank == pcrs.end() || !bank->second.contains(pcr))
-        return fail(ErrorCode::missing, fmt::format("no value for PCR {} of the {} bank", pcr, to_text(selection.bank)));
+        return fail(ErrorCode::missing,
+                    fmt::format("no value for PCR {} of the {} bank", pcr, to_text(selection.bank)));
       hasher.update(bank->second.at(pcr));
     }
   }

@@ -15,7 +15,8 @@ constexpr std::uint8_t der_bit_string = 0x03;
 constexpr std::uint8_t der_sequence = 0x30;
 
 // RFC 3279, "Algorithm Identifiers": whole AlgorithmIdentifier contents.
-constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00};
+constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7,
+                                           0x0D, 0x01, 0x01, 0x01, 0x05, 0x00};
 constexpr std::uint8_t ec_public_key[] = {0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
 // RFC 5480, "Named Curve".
 constexpr std::uint8_t oid_p256[] = {0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
@@ -49,9 +50,12 @@ struct Curve {
 };
 Result<Curve> curve_of(TpmCurve curve) {
   switch (curve) {
-    case TpmCurve::p256: return Curve{oid_p256, 32};
-    case TpmCurve::p384: return Curve{oid_p384, 48};
-    case TpmCurve::p521: return Curve{oid_p521, 66};
+    case TpmCurve::p256:
+      return Curve{oid_p256, 32};
+    case TpmCurve::p384:
+      return Curve{oid_p384, 48};
+    case TpmCurve::p521:
+      return Curve{oid_p521, 66};
   }
   return fail(ErrorCode::unsupported, fmt::format("elliptic curve 0x{:04x}; NIST P-256, P-384 and P-521 are handled",
                                                   static_cast<std::uint16_t>(curve)));
@@ -65,7 +69,8 @@ Buffer spki(Bytes algorithm, Bytes key) {
 Result<crypto::PublicKey> to_key(const TpmRsa& key) {
   if (key.modulus.empty()) return fail(ErrorCode::crypto, "a template, not a key: the RSA modulus is empty");
   const std::uint32_t exponent = key.exponent == 0 ? 65537 : key.exponent;
-  const Buffer parts = Writer{}.bytes(der_unsigned(key.modulus)).bytes(der_unsigned(Writer{}.u32be(exponent).view())).take();
+  const Buffer parts =
+      Writer{}.bytes(der_unsigned(key.modulus)).bytes(der_unsigned(Writer{}.u32be(exponent).view())).take();
   return crypto::PublicKey::from_spki_der(spki(rsa_encryption, der(der_sequence, parts)));
 }
 

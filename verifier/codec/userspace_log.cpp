@@ -20,7 +20,8 @@ Result<Digests> decode_digests(const json::Value& record) {
     if (!alg) continue;  // a bank that we cannot hash is none that we judge by
     if (digest.size() != digest_size_bytes(*alg))
       return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digest.size()));
-    if (!digests.emplace(*alg, std::move(digest)).second) return fail(ErrorCode::malformed, fmt::format("two {} digests", name));
+    if (!digests.emplace(*alg, std::move(digest)).second)
+      return fail(ErrorCode::malformed, fmt::format("two {} digests", name));
   }
   return digests;
 }
@@ -48,14 +49,20 @@ Result<std::vector<Event>> decode_userspace_log(Bytes json_seq) {
   std::vector<Event> events;
   for (std::size_t index = 0; !rest.empty(); ++index) {
     if (rest.front() != record_separator)
-      return fail(Error{ErrorCode::malformed, "a record that does not start with RS (0x1E)", {}, json_seq.size() - rest.size(), std::nullopt});
+      return fail(Error{ErrorCode::malformed,
+                        "a record that does not start with RS (0x1E)",
+                        {},
+                        json_seq.size() - rest.size(),
+                        std::nullopt});
     if (index >= event_count_cap) return fail(ErrorCode::limit, fmt::format("more than {} records", event_count_cap));
     rest.remove_prefix(1);
     const auto text = rest.substr(0, rest.find(record_separator));
     rest.remove_prefix(text.size());
     // RFC 7464, "Parsing": a record without its line feed may have been cut off.
-    if (!text.ends_with('\n')) return fail(ErrorCode::malformed, fmt::format("record {} is cut off: no line feed at its end", index));
-    if (auto event = TRY_IN(fmt::format("record {}", index), decode_record(as_bytes(text)))) events.push_back(*std::move(event));
+    if (!text.ends_with('\n'))
+      return fail(ErrorCode::malformed, fmt::format("record {} is cut off: no line feed at its end", index));
+    if (auto event = TRY_IN(fmt::format("record {}", index), decode_record(as_bytes(text))))
+      events.push_back(*std::move(event));
   }
   return events;
 }
@@ -64,7 +71,8 @@ Buffer encode_userspace_log(const std::vector<Event>& events) {
   std::string out;
   for (const auto& event : events) {
     auto digests = json::Value::array();
-    for (const auto& [alg, digest] : event.digests) digests.push_back({{"hashAlg", to_text(alg)}, {"digest", to_hex(digest)}});
+    for (const auto& [alg, digest] : event.digests)
+      digests.push_back({{"hashAlg", to_text(alg)}, {"digest", to_hex(digest)}});
     const json::Value record{{"pcr", event.pcr},
                              {"digests", digests},
                              {"content_type", "systemd"},

@@ -60,6 +60,7 @@ Result<Store> find_store(Bytes flash) {
     return malformed("no firmware volume for variables at its start", 0, "give a VARS.fd of OVMF");
   if (volume_size > flash.size() || header_size < in.at() || header_size > volume_size)
     return malformed("truncated: the firmware volume is larger than the file", 32);
+  if (header_size % 4 != 0) return malformed("the firmware volume's header leaves the store unaligned", 48);
   if (!sums_to_zero(flash.first(header_size)))
     return malformed("the firmware volume's header has a wrong checksum", 50);
   Reader store{flash.subspan(header_size, static_cast<std::size_t>(volume_size) - header_size)};
@@ -195,8 +196,9 @@ Result<void> check_new(const Variable& variable, const std::vector<Variable>& ta
 }  // namespace
 
 Result<std::vector<Variable>> decode_variable_store(Bytes flash) {
+  auto found = TRY(walk(flash, TRY(find_store(flash))));
   std::vector<Variable> out;
-  for (auto& record : TRY(walk(flash, TRY(find_store(flash)))).live) out.push_back(std::move(record.variable));
+  for (auto& record : found.live) out.push_back(std::move(record.variable));
   return out;
 }
 

@@ -45,7 +45,9 @@ constexpr std::uint8_t sequence = 0x30;
 constexpr std::uint8_t octet_string = 0x04;
 
 Result<Bytes> contents_of(const Element& element, std::uint8_t tag) {
-  if (element.tag != tag) return fail(ErrorCode::malformed, fmt::format("tag 0x{:02x} in the signature's content where 0x{:02x} belongs", element.tag, tag));
+  if (element.tag != tag)
+    return fail(ErrorCode::malformed,
+                fmt::format("tag 0x{:02x} in the signature's content where 0x{:02x} belongs", element.tag, tag));
   return element.contents;
 }
 
@@ -55,8 +57,9 @@ Result<Bytes> indirect_data(const PKCS7* handle) {
   constexpr std::uint8_t spc_indirect_data[] = {0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x04};
   const PKCS7* contents = handle->d.sign == nullptr ? nullptr : handle->d.sign->contents;
   const ASN1_OBJECT* type = contents == nullptr ? nullptr : contents->type;
-  const bool right_type = type != nullptr && OBJ_length(type) == sizeof(spc_indirect_data) &&
-                          std::equal(OBJ_get0_data(type), OBJ_get0_data(type) + sizeof(spc_indirect_data), spc_indirect_data);
+  const bool right_type =
+      type != nullptr && OBJ_length(type) == sizeof(spc_indirect_data) &&
+      std::equal(OBJ_get0_data(type), OBJ_get0_data(type) + sizeof(spc_indirect_data), spc_indirect_data);
   if (!right_type || contents->d.other == nullptr || contents->d.other->type != V_ASN1_SEQUENCE)
     return fail(ErrorCode::malformed, "a PKCS#7 signature, but not one over a PE image");
   const ASN1_STRING* data = contents->d.other->value.sequence;
@@ -68,9 +71,12 @@ std::optional<HashAlg> hash_of(Bytes oid) {
   constexpr std::uint8_t nist_hashes[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02};
   if (oid.size() != 9 || !std::equal(std::begin(nist_hashes), std::end(nist_hashes), oid.begin())) return std::nullopt;
   switch (oid[8]) {
-    case 1: return HashAlg::sha256;
-    case 2: return HashAlg::sha384;
-    case 3: return HashAlg::sha512;
+    case 1:
+      return HashAlg::sha256;
+    case 2:
+      return HashAlg::sha384;
+    case 3:
+      return HashAlg::sha512;
   }
   return std::nullopt;
 }
@@ -97,9 +103,11 @@ Result<void> verify_authenticode(Bytes pkcs7, const Certificate& anchor) {
   // What is signed are the contents of the SEQUENCE, without its tag and length.
   const Bytes content = TRY(contents_of(TRY(read_element(TRY(indirect_data(handle.get())))), sequence));
   const unsigned char* at = anchor.der().data();
-  const std::unique_ptr<X509, Deleter<X509_free>> certificate(d2i_X509(nullptr, &at, static_cast<long>(anchor.der().size())));
+  const std::unique_ptr<X509, Deleter<X509_free>> certificate(
+      d2i_X509(nullptr, &at, static_cast<long>(anchor.der().size())));
   const std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>> store(X509_STORE_new());
-  const std::unique_ptr<BIO, Deleter<BIO_free_all>> message(BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
+  const std::unique_ptr<BIO, Deleter<BIO_free_all>> message(
+      BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
   if (!certificate || !store || !message || X509_STORE_add_cert(store.get(), certificate.get()) != 1)
     return fail(openssl_error(ErrorCode::crypto, "preparing to verify an Authenticode signature"));
   // Any certificate of db is trusted by itself, root or not, for any purpose and at any time.

@@ -56,10 +56,12 @@ Result<std::vector<Digests>> hash_streams(const ByteSource& file, const std::vec
   std::vector<Result<Buffer>> results(jobs.size());
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t i = next++; i < jobs.size(); i = next++) results[i] = hash_stream(file, streams[jobs[i].stream], jobs[i].alg);
+    for (std::size_t i = next++; i < jobs.size(); i = next++)
+      results[i] = hash_stream(file, streams[jobs[i].stream], jobs[i].alg);
   };
   constexpr std::uint64_t worth_a_thread_bytes = 1u << 20;
-  const auto large = static_cast<unsigned>(std::count_if(jobs.begin(), jobs.end(), [](const Job& job) { return job.size >= worth_a_thread_bytes; }));
+  const auto large = static_cast<unsigned>(
+      std::count_if(jobs.begin(), jobs.end(), [](const Job& job) { return job.size >= worth_a_thread_bytes; }));
   {
     std::vector<std::jthread> helpers;
     const unsigned helper_count = std::min(large, std::min(std::max(std::thread::hardware_concurrency(), 1u), 8u));

@@ -1,5 +1,5 @@
-// Byte streams put together from parts of a file, literal bytes and zeroes, hashed without ever being in memory as a whole.
-// Internal to measure/.
+// Byte streams put together from parts of a file, literal bytes and zeroes, hashed without ever being in memory as a
+// whole. Internal to measure/.
 #pragma once
 
 #include <span>

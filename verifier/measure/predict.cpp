@@ -23,7 +23,8 @@ Result<ExpectedEvent> gpt_event(const ByteSource& disk) {
 
 // In the order in which a boot measures them (TCG PFP 1.06, "PCR Usage"), which a person reading the baseline expects.
 Result<Baseline> predict_image(const ImageBytes& image) {
-  if (image.uki == nullptr || image.disk == nullptr) return fail(ErrorCode::internal, "predict_image() without disk or UKI");
+  if (image.uki == nullptr || image.disk == nullptr)
+    return fail(ErrorCode::internal, "predict_image() without disk or UKI");
   Baseline baseline;
   auto loaded = TRY_IN("UKI", loaded_uki_events(*image.uki));
   append(baseline.events, boot_attempt_events());

@@ -8,7 +8,8 @@ namespace ingot::measure {
 PcrValues replay_expected(const std::vector<ExpectedEvent>& events, std::span<const PcrIndex> also) {
   PcrValues values;
   for (const auto alg : predicted_banks) {
-    const bool complete = std::all_of(events.begin(), events.end(), [&](const ExpectedEvent& event) { return event.digests.contains(alg); });
+    const bool complete = std::all_of(events.begin(), events.end(),
+                                      [&](const ExpectedEvent& event) { return event.digests.contains(alg); });
     if (!complete) continue;
     PcrBank& bank = values[alg];
     for (const auto& event : events)
@@ -18,7 +19,8 @@ PcrValues replay_expected(const std::vector<ExpectedEvent>& events, std::span<co
   return values;
 }
 
-Result<std::vector<Baseline::PhaseValue>> phase_values(const std::vector<ExpectedEvent>& sections, const std::vector<std::string>& phases) {
+Result<std::vector<Baseline::PhaseValue>> phase_values(const std::vector<ExpectedEvent>& sections,
+                                                       const std::vector<std::string>& phases) {
   std::vector<ExpectedEvent> events = sections;
   std::vector<Baseline::PhaseValue> values;
   std::string path;

@@ -17,7 +17,8 @@ namespace {
 constexpr PcrIndex secure_boot_pcr = 7;
 
 const codec::Variable* find(const std::vector<codec::Variable>& variables, std::string_view name, const Guid& guid) {
-  const auto found = std::find_if(variables.begin(), variables.end(), [&](const auto& one) { return one.name == name && one.guid == guid; });
+  const auto found = std::find_if(variables.begin(), variables.end(),
+                                  [&](const auto& one) { return one.name == name && one.guid == guid; });
   return found == variables.end() ? nullptr : &*found;
 }
 
@@ -27,18 +28,17 @@ struct Measured {
   Guid guid;
   bool when_unset;
 };
-constexpr Measured policy_variables[] = {{"PK", codec::efi_global_variable_guid, true},
-                                         {"KEK", codec::efi_global_variable_guid, true},
-                                         {"db", codec::efi_image_security_database_guid, true},
-                                         {"dbx", codec::efi_image_security_database_guid, true},
-                                         {"dbt", codec::efi_image_security_database_guid, false},
-                                         {"dbr", codec::efi_image_security_database_guid, false}};
+constexpr Measured policy_variables[] = {
+    {"PK", codec::efi_global_variable_guid, true},           {"KEK", codec::efi_global_variable_guid, true},
+    {"db", codec::efi_image_security_database_guid, true},   {"dbx", codec::efi_image_security_database_guid, true},
+    {"dbt", codec::efi_image_security_database_guid, false}, {"dbr", codec::efi_image_security_database_guid, false}};
 
 /// UEFI 2.10, "Using The EFI_SECURE_BOOT variables": on when a PK is enrolled, unless edk2's SecureBootEnable says no.
 bool secure_boot_is_on(const std::vector<codec::Variable>& variables) {
   const auto* pk = find(variables, "PK", codec::efi_global_variable_guid);
   const auto* enable = find(variables, "SecureBootEnable", codec::efi_secure_boot_enable_guid);
-  return pk != nullptr && !pk->data.empty() && (enable == nullptr || (enable->data.size() == 1 && enable->data[0] == 1));
+  return pk != nullptr && !pk->data.empty() &&
+         (enable == nullptr || (enable->data.size() == 1 && enable->data[0] == 1));
 }
 
 }  // namespace
@@ -46,13 +46,16 @@ bool secure_boot_is_on(const std::vector<codec::Variable>& variables) {
 Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::Variable>& variables) {
   std::vector<ExpectedEvent> events;
   const std::uint8_t on[] = {static_cast<std::uint8_t>(secure_boot_is_on(variables) ? 1 : 0)};
-  events.push_back(expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_DRIVER_CONFIG,
-                               codec::encode_measured_variable({codec::efi_global_variable_guid, "SecureBoot", to_buffer(on)}), "SecureBoot", on[0] == 1 ? "on" : "off"));
+  events.push_back(
+      expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_DRIVER_CONFIG,
+                  codec::encode_measured_variable({codec::efi_global_variable_guid, "SecureBoot", to_buffer(on)}),
+                  "SecureBoot", on[0] == 1 ? "on" : "off"));
   for (const auto& [name, guid, when_unset] : policy_variables) {
     const auto* variable = find(variables, name, guid);
     if (variable == nullptr && !when_unset) continue;
     const Bytes data = variable == nullptr ? Bytes{} : Bytes(variable->data);
-    events.push_back(expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_DRIVER_CONFIG, codec::encode_measured_variable({guid, std::string(name), to_buffer(data)}),
+    events.push_back(expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_DRIVER_CONFIG,
+                                 codec::encode_measured_variable({guid, std::string(name), to_buffer(data)}),
                                  std::string(name), codec::describe_signature_lists(data)));
   }
   events.push_back(expect_separator(secure_boot_pcr));
@@ -61,25 +64,32 @@ Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::V
 
 // edk2 SecurityPkg DxeImageVerificationLib: each signature of the file against each certificate of db, in order; the
 // first that fits is the authority, measured with its owner.
-Result<ExpectedEvent> authority_event(const ByteSource& uki, const codec::Pe& pe, const Digests& image_digests, Bytes db) {
-  if (!pe.is_signed()) return fail(ErrorCode::crypto, "the UKI is not signed: with Secure Boot on, firmware refuses it", "sign it with a key whose certificate is in db");
+Result<ExpectedEvent> authority_event(const ByteSource& uki, const codec::Pe& pe, const Digests& image_digests,
+                                      Bytes db) {
+  if (!pe.is_signed())
+    return fail(ErrorCode::crypto, "the UKI is not signed: with Secure Boot on, firmware refuses it",
+                "sign it with a key whose certificate is in db");
   const auto lists = TRY_IN("db", codec::decode_signature_lists(db));
   for (const auto& signature : TRY(codec::pe_signatures(uki, pe))) {
     const auto over = TRY(crypto::signed_image_digest(signature));
     const auto digest = image_digests.find(over.alg);
     if (digest == image_digests.end() || digest->second != over.digest)
-      return fail(ErrorCode::crypto, "the UKI's signature is over other bytes: the file was changed after it was signed");
+      return fail(ErrorCode::crypto,
+                  "the UKI's signature is over other bytes: the file was changed after it was signed");
     for (const auto& list : lists) {
       if (list.type != codec::efi_cert_x509_guid) continue;
       for (const auto& entry : list.signatures) {
         const auto certificate = crypto::Certificate::from_der(entry.data);
         if (!certificate || !crypto::verify_authenticode(signature, *certificate)) continue;
-        const auto data = codec::encode_measured_variable({codec::efi_image_security_database_guid, "db", codec::encode_signature_data(entry)});
-        return expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_AUTHORITY, data, "db authority", certificate->subject());
+        const auto data = codec::encode_measured_variable(
+            {codec::efi_image_security_database_guid, "db", codec::encode_signature_data(entry)});
+        return expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_AUTHORITY, data, "db authority",
+                           certificate->subject());
       }
     }
   }
-  return fail(ErrorCode::crypto, "no certificate of db signed the UKI: firmware would refuse it", "sign it with a key whose certificate is in db, or enrol the certificate");
+  return fail(ErrorCode::crypto, "no certificate of db signed the UKI: firmware would refuse it",
+              "sign it with a key whose certificate is in db, or enrol the certificate");
 }
 
 }  // namespace ingot::measure

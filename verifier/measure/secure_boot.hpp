@@ -8,6 +8,7 @@
 namespace ingot::measure {
 
 /// The certificate of db that lets this file start, as the firmware measures it once per boot.
-Result<ExpectedEvent> authority_event(const ByteSource& uki, const codec::Pe& pe, const Digests& image_digests, Bytes db);
+Result<ExpectedEvent> authority_event(const ByteSource& uki, const codec::Pe& pe, const Digests& image_digests,
+                                      Bytes db);
 
 }  // namespace ingot::measure

@@ -48,7 +48,8 @@ std::vector<ExpectedEvent> boot_attempt_events() {
   constexpr std::string_view calling = "Calling EFI Application from Boot Option";
   constexpr std::string_view returning = "Returning from EFI Application from Boot Option";
   constexpr const char* block = "earlier boot entry failed";
-  return {expect_action(4, calling), expect_separator(4), expect_action(4, returning, block), expect_action(4, calling, block)};
+  return {expect_action(4, calling), expect_separator(4), expect_action(4, returning, block),
+          expect_action(4, calling, block)};
 }
 
 // TCG PFP 1.06, "PCR[5] - Boot Manager Configuration and Data": the operating system may have to ask twice.
@@ -65,13 +66,15 @@ Result<LoadedUki> loaded_uki_events(const ByteSource& uki) {
   LoadedUki out;
   out.stub = TRY(stub_version(uki, pe));
   out.authenticode = TRY(authenticode_digests(uki, pe, predicted_banks));
-  out.events.push_back({4, EventType::EV_EFI_BOOT_SERVICES_APPLICATION, out.authenticode, "UKI", "Authenticode digest of the UKI", {}});
+  out.events.push_back(
+      {4, EventType::EV_EFI_BOOT_SERVICES_APPLICATION, out.authenticode, "UKI", "Authenticode digest of the UKI", {}});
   append(out.events, TRY(section_events(uki, pe)));
   out.events.push_back(TRY(load_options_event(uki, pe)));
   auto initrd = TRY(initrd_stream(uki, pe));
   if (stream_size(initrd.stream) != 0) {
     auto digests = TRY(hash_streams(uki, {initrd.stream}));
-    out.events.push_back({kernel_pcr, EventType::EV_EVENT_TAG, std::move(digests[0]), "initrd", std::move(initrd.text), {}});
+    out.events.push_back(
+        {kernel_pcr, EventType::EV_EVENT_TAG, std::move(digests[0]), "initrd", std::move(initrd.text), {}});
   }
   return out;
 }

@@ -45,7 +45,8 @@ Result<std::string> section_text(const ByteSource& uki, const codec::PeSection& 
 
 Result<Buffer> read_section(const ByteSource& uki, const codec::PeSection& section) {
   if (section.virtual_size > text_section_cap_bytes)
-    return fail(ErrorCode::limit, fmt::format("{} has {} bytes; 64 KiB are the most", section.name, section.virtual_size));
+    return fail(ErrorCode::limit,
+                fmt::format("{} has {} bytes; 64 KiB are the most", section.name, section.virtual_size));
   const auto piece = loaded_section(section);
   auto bytes = TRY(read_part(uki, piece.offset, piece.size, text_section_cap_bytes));
   bytes.resize(section.virtual_size, 0);
@@ -55,7 +56,8 @@ Result<Buffer> read_section(const ByteSource& uki, const codec::PeSection& secti
 Result<std::uint32_t> stub_version(const ByteSource& uki, const codec::Pe& pe) {
   const auto* section = pe.find(".sdmagic");
   if (section == nullptr)
-    return fail(ErrorCode::unsupported, "no .sdmagic section: this was not made with systemd-stub", "make the UKI with systemd's linuxx64.efi.stub");
+    return fail(ErrorCode::unsupported, "no .sdmagic section: this was not made with systemd-stub",
+                "make the UKI with systemd's linuxx64.efi.stub");
   const auto bytes = TRY(read_section(uki, *section));
   auto text = as_text(bytes);
   text = text.substr(0, text.find('\0'));
@@ -78,13 +80,18 @@ Result<std::vector<std::string>> measured_sections(std::uint32_t version) {
   static const std::vector<Order> orders = {
       {252, 253, {".linux", ".osrel", ".cmdline", ".initrd", ".splash", ".dtb", ".pcrpkey"}},
       {254, 255, {".linux", ".osrel", ".cmdline", ".initrd", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey"}},
-      {256, 256, {".linux", ".osrel", ".cmdline", ".initrd", ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey"}},
-      {257, 257, {".linux", ".osrel", ".cmdline", ".initrd", ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey",
-                  ".profile", ".dtbauto", ".hwids"}},
+      {256,
+       256,
+       {".linux", ".osrel", ".cmdline", ".initrd", ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey"}},
+      {257,
+       257,
+       {".linux", ".osrel", ".cmdline", ".initrd", ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey",
+        ".profile", ".dtbauto", ".hwids"}},
   };
   for (const auto& order : orders)
     if (version >= order.first && version <= order.last) return order.names;
-  return fail(ErrorCode::unsupported, fmt::format("systemd-stub {}: its measuring order is not known here (252 to 257 are)", version),
+  return fail(ErrorCode::unsupported,
+              fmt::format("systemd-stub {}: its measuring order is not known here (252 to 257 are)", version),
               "use the stub of systemd 257");
 }
 
@@ -93,13 +100,15 @@ Result<void> check_predictable(const codec::Pe& pe) {
   for (const auto& section : pe.sections) ++seen[section.name];
   for (const char* name : {".profile", ".dtbauto", ".hwids"})
     if (seen.contains(name))
-      return fail(ErrorCode::unsupported, fmt::format("a UKI with {}: what it measures depends on the machine or the boot entry", name),
+      return fail(ErrorCode::unsupported,
+                  fmt::format("a UKI with {}: what it measures depends on the machine or the boot entry", name),
                   "make a UKI for one profile and one machine class");
   for (const auto& [name, count] : seen)
     if (count > 1) return fail(ErrorCode::malformed, fmt::format("section {} occurs {} times", name, count));
   if (!seen.contains(".linux")) return fail(ErrorCode::malformed, "no .linux section: not a unified kernel image");
   if (!seen.contains(".cmdline"))
-    return fail(ErrorCode::unsupported, "no .cmdline section: whoever starts this UKI chooses its command line", "put the command line into the UKI");
+    return fail(ErrorCode::unsupported, "no .cmdline section: whoever starts this UKI chooses its command line",
+                "put the command line into the UKI");
   return {};
 }
 
@@ -119,14 +128,16 @@ Result<std::vector<ExpectedEvent>> section_events(const ByteSource& uki, const c
     const auto& name = sections[i]->name;
     const std::string with_nul(name.c_str(), name.size() + 1);
     events.push_back(expect_data(kernel_boot_pcr, EventType::EV_IPL, as_bytes(with_nul), name + ", name", name));
-    events.push_back({kernel_boot_pcr, EventType::EV_IPL, std::move(digests[i]), name, TRY(section_text(uki, *sections[i])), {}});
+    events.push_back(
+        {kernel_boot_pcr, EventType::EV_IPL, std::move(digests[i]), name, TRY(section_text(uki, *sections[i])), {}});
   }
   return events;
 }
 
 std::vector<ExpectedEvent> phase_events(const std::vector<std::string>& phases) {
   std::vector<ExpectedEvent> events;
-  for (const auto& phase : phases) events.push_back(expect_data(kernel_boot_pcr, EventType::EV_IPL, as_bytes(phase), "phase " + phase, phase));
+  for (const auto& phase : phases)
+    events.push_back(expect_data(kernel_boot_pcr, EventType::EV_IPL, as_bytes(phase), "phase " + phase, phase));
   return events;
 }
 

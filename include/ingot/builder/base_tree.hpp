@@ -11,13 +11,13 @@ struct LockedPackage {
   std::string name;
   std::string version;
   std::string architecture;
-  std::string sha256;      ///< of the .deb
+  std::string sha256;  ///< of the .deb
   std::uint64_t size_bytes = 0;
   bool operator==(const LockedPackage&) const = default;
 };
 struct Lock {
   std::string suite;
-  std::string request_sha256;  ///< of the package list, suite and components that it answers
+  std::string request_sha256;           ///< of the package list, suite and components that it answers
   std::vector<LockedPackage> packages;  ///< sorted by name
   bool operator==(const Lock&) const = default;
 };
@@ -25,16 +25,16 @@ Result<Lock> parse_lock(const std::string& file_name, std::string_view text);
 std::string render_lock(const Lock& lock);
 
 struct BaseOptions {
-  std::string cache;         ///< folder of cached packages and trees; made when missing
-  std::string mirror;        ///< --mirror: wins over the profile and apt's configuration
-  bool offline = false;      ///< nothing but the cache; an error lists what is missing
+  std::string cache;     ///< folder of cached packages and trees; made when missing
+  std::string mirror;    ///< --mirror: wins over the profile and apt's configuration
+  bool offline = false;  ///< nothing but the cache; an error lists what is missing
   bool update_lock = false;
-  std::string lock_path;     ///< written on the first build, obeyed after
+  std::string lock_path;  ///< written on the first build, obeyed after
 };
 
 struct BaseTree {
-  Tree tree;           ///< canonical and stripped, every regular file hashed
-  std::string digest;  ///< tree_digest
+  Tree tree;                            ///< canonical and stripped, every regular file hashed
+  std::string digest;                   ///< tree_digest
   std::vector<LockedPackage> packages;  ///< empty for imported bases
 };
 Result<BaseTree> make_base_tree(const Profile& profile, const BaseOptions& options, Progress& progress);

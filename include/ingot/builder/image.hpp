@@ -11,7 +11,9 @@
 
 namespace ingot::builder {
 
-/// Writes the root file system image; size is a multiple of 4096. The same tree gives the same bytes.
+/// Writes the root file system image; size is a multiple of 4096. The same tree gives the same bytes. squashfs needs no
+/// privilege and unpacks nothing; erofs needs root and unpacks the tree into a private folder below `scratch`. Errors
+/// (unsupported): a compression the file system does not have, extended attributes it cannot carry.
 Result<void> make_root_image(const Tree& tree, const Profile::Root& root, const Guid& uuid, const std::string& out_path,
                              const std::string& scratch, Progress& progress);
 
@@ -29,6 +31,8 @@ struct InitrdOptions {
 };
 /// The initrd as a zstd-compressed newc cpio, made of files of the tree.
 Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path, Progress& progress);
+/// Any tree as an initrd: sorted, with fixed times and inode numbers. Extended attributes are left out, hard links copied.
+Result<void> write_initrd(const Tree& content, const std::string& out_path, Progress& progress);
 
 /// Initrd of the probe: the agent as /init and nothing else. The kernels of Debian's cloud flavour have TPM and virtio-serial
 /// drivers built in.
@@ -46,15 +50,15 @@ struct UkiParts {
   std::string pcr_public_key_pem;  ///< may be empty: no .pcrpkey
   std::string pcr_signature_json;  ///< may be empty: no .pcrsig
 };
-/// Writes an unsigned UKI: CheckSum 0, TimeDateStamp fixed, alignments taken from the stub. Errors: truncated, signed or
-/// foreign stub, 2 GiB and more.
+/// Writes an unsigned UKI: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes between headers and sections.
+/// Errors: truncated stub (malformed), signed or foreign stub (unsupported), empty parts (malformed), 2 GiB and more (limit).
 Result<void> write_uki(const UkiParts& parts, const std::string& out_path);
 
 struct EspFile {
   std::string path;  ///< "EFI/BOOT/BOOTX64.EFI"
   std::string from;  ///< host path
 };
-/// FAT32 image, the same for the same inputs.
+/// FAT32 image, sparse, the same for the same inputs. `size_bytes`: whole MiB, 260 MiB or more, so that FAT32 is FAT32.
 Result<void> make_esp(const std::vector<EspFile>& files, std::uint64_t size_bytes, std::uint32_t volume_id,
                       const std::string& out_path);
 
@@ -65,7 +69,7 @@ struct DiskPartition {
   std::string content;           ///< host path; empty: an empty partition
   std::uint64_t size_bytes = 0;  ///< at least the content's; rounded up to 1 MiB
 };
-/// A sparse raw disk with a GPT, partitions aligned to 1 MiB.
+/// A sparse raw disk with a GPT, partitions aligned to 1 MiB, the first at 1 MiB, one more MiB behind the last.
 Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions, const std::string& out_path,
                              Progress& progress);
 

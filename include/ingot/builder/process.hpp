@@ -13,18 +13,18 @@
 namespace ingot::builder {
 
 struct Command {
-  std::vector<std::string> argv;                    ///< argv[0] is looked up in PATH (sbin folders added)
+  std::vector<std::string> argv;  ///< argv[0] is looked up in PATH (sbin folders added)
   /// Added to the fixed one: PATH (ours and the sbin folders), LC_ALL=C.UTF-8, TZ=UTC, HOME=/nonexistent.
   std::map<std::string, std::string> environment = {};
-  std::string working_directory = {};                    ///< empty: ours
-  /// Writes the tool's standard input through the function it is given, in a thread of its own; null: /dev/null. An error
-  /// it returns kills the tool and is run()'s error.
+  std::string working_directory = {};  ///< empty: ours
+  /// Writes the tool's standard input through the function it is given, in a thread of its own; null: /dev/null. An
+  /// error it returns kills the tool and is run()'s error.
   std::function<Result<void>(const std::function<Result<void>(Bytes)>& write)> standard_input = {};
   /// Receives standard output in chunks; null: collected into Completed::output (at most 64 MiB).
   std::function<Result<void>(Bytes)> standard_output = {};
   /// Receives each line of standard error as it comes; its last 40 lines are kept for the error anyway.
   std::function<void(std::string_view)> standard_error = {};
-  double timeout_seconds = 0;                       ///< 0: none
+  double timeout_seconds = 0;  ///< 0: none
 };
 
 struct Completed {

@@ -19,16 +19,16 @@ struct TreeEntry {
   unsigned mode = 0;  ///< permission bits with set-id and sticky: 07777
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::string link_target;                ///< symlinks
+  std::string link_target;  ///< symlinks
   /// Regular files: canonical path of the first name (the smallest by byte value), whose content and metadata it shares
   /// and repeats. Removing or replacing a first name promotes the next one.
   std::string hard_link_to;
   std::uint32_t device_major = 0;
   std::uint32_t device_minor = 0;
-  std::map<std::string, Buffer> xattrs;   ///< "security.capability" and the like
-  SharedSource content;                   ///< regular files; null means empty
+  std::map<std::string, Buffer> xattrs;  ///< "security.capability" and the like
+  SharedSource content;                  ///< regular files; null means empty
   std::uint64_t size_bytes = 0;
-  std::string sha256;                     ///< regular files, hexadecimal; known once the tree has been indexed
+  std::string sha256;  ///< regular files, hexadecimal; known once the tree has been indexed
 };
 
 /// Keys are absolute paths without a trailing slash; the root folder is "/". Sorted by byte value, so a folder

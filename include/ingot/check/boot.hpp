@@ -10,9 +10,9 @@ namespace ingot::check {
 
 struct BootQuestion {
   const Baseline* baseline = nullptr;
-  const Platform* platform = nullptr;       ///< null: platform PCRs cannot be judged, which is a finding
-  std::vector<Baseline> other_releases;     ///< known releases of the same profile, to name an old one
-  std::optional<Buffer> nonce;              ///< the nonce that was handed in; none: freshness is a note, not checked
+  const Platform* platform = nullptr;    ///< null: platform PCRs cannot be judged, which is a finding
+  std::vector<Baseline> other_releases;  ///< known releases of the same profile, to name an old one
+  std::optional<Buffer> nonce;           ///< the nonce that was handed in; none: freshness is a note, not checked
 };
 
 /// Errors (malformed) only for evidence that cannot be decoded; everything else is a finding.
@@ -23,5 +23,8 @@ Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidenc
 Result<Platform> learn_platform(const Evidence& evidence);
 
 std::string verdict_json(const Verdict& verdict);
+/// For people: first the word, "trusted" or "untrusted"; then per finding what, expected, observed, cause, and what to
+/// do.
+std::string render_verdict(const Verdict& verdict);
 
 }  // namespace ingot::check

@@ -41,8 +41,9 @@ struct EventLog {
 inline constexpr std::size_t event_count_cap = 65536;
 inline constexpr std::size_t log_algorithm_cap = 16;
 
-/// Errors (malformed): truncated or trailing bytes, digests other than the header's algorithms, an algorithm twice or of a
-/// wrong size, a PCR index past 23 on an event that extends, more than one StartupLocality or one that comes too late.
+/// Errors (malformed): truncated or trailing bytes, digests other than the header's algorithms, an algorithm twice or
+/// of a wrong size, a PCR index past 23 on an event that extends, more than one StartupLocality or one that comes too
+/// late.
 Result<EventLog> decode_event_log(Bytes log);
 /// Precondition: each event has a digest of the right size for each of `algorithms`.
 Buffer encode_event_log(const EventLog& log);

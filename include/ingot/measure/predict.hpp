@@ -13,9 +13,9 @@ struct ImageBytes {
   Buffer db;                         ///< the db variable's data, to find the authority that lets the UKI start
   std::vector<std::string> phases;
 };
-/// Baseline.events, .pcrs, .phases, .stub, .uki_* for an image; name, role, version, root hash and manifest are the caller's.
-/// With an empty db the authority event of PCR 7 is left out.
-/// Error (crypto) when no certificate of db signed the UKI: the firmware would refuse it.
+/// Baseline.events, .pcrs, .phases, .stub, .uki_* for an image; name, role, version, root hash and manifest are the
+/// caller's. With an empty db the authority event of PCR 7 is left out. Error (crypto) when no certificate of db signed
+/// the UKI: the firmware would refuse it.
 Result<Baseline> predict_image(const ImageBytes& image);
 
 /// The variables' share of PCR 7 as firmware measures it: SecureBoot, PK, KEK, db, dbx, separator.

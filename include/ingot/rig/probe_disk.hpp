@@ -6,7 +6,8 @@
 
 namespace ingot::rig {
 
-/// A small disk (GPT with one ESP) that boots `uki`: 10 seconds from start to evidence, for what needs firmware and log only.
+/// A small disk (GPT with one ESP) that boots `uki`: 10 seconds from start to evidence, for what needs firmware and log
+/// only.
 Result<void> make_probe_disk(const std::string& uki, const std::string& out_path);
 
 }  // namespace ingot::rig

@@ -1,4 +1,5 @@
-// The rig: swtpm + OVMF + QEMU, evidence out. Nothing of the host is touched: private state folder, no fixed ports, no network.
+// The rig: swtpm + OVMF + QEMU, evidence out. Nothing of the host is touched: private state folder, no fixed ports, no
+// network.
 #pragma once
 
 #include <string>
@@ -23,29 +24,30 @@ struct BootRequest {
   std::string firmware;  ///< CODE.fd; empty: Debian's OVMF with Secure Boot
   std::string vars;      ///< VARS.fd; copied, never written to
   MachineShape shape;
-  std::string node_state;  ///< folder that keeps variables, TPM and disk overlay over boots; empty: a fresh node, thrown away
+  std::string
+      node_state;  ///< folder that keeps variables, TPM and disk overlay over boots; empty: a fresh node, thrown away
   Buffer nonce;
   double timeout_seconds = 600;
   std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
-  std::string serial_log;  ///< where the serial console is kept; empty: thrown away
-  bool read_tpm_afterwards = false;  ///< fill BootOutcome::swtpm_pcrs
+  std::string serial_log;                       ///< where the serial console is kept; empty: thrown away
+  bool read_tpm_afterwards = false;             ///< fill BootOutcome::swtpm_pcrs
 };
 
 enum class BootEnd {
-  evidence,   ///< the node reported
-  refused,    ///< firmware refused to start the image (Security Violation, Access Denied)
-  no_boot,    ///< firmware found nothing to start
-  panicked,   ///< the kernel or systemd gave up (dm-verity corruption, emergency)
+  evidence,  ///< the node reported
+  refused,   ///< firmware refused to start the image (Security Violation, Access Denied)
+  no_boot,   ///< firmware found nothing to start
+  panicked,  ///< the kernel or systemd gave up (dm-verity corruption, emergency)
   timed_out,
 };
 std::string to_text(BootEnd end);
 
 struct BootOutcome {
   BootEnd end = BootEnd::timed_out;
-  Evidence evidence;         ///< when end == evidence
-  std::string serial_tail;   ///< last lines of the console
-  std::string reason;        ///< the console line that told, for refused and panicked
-  PcrValues swtpm_pcrs;      ///< read from the TPM itself after the run, independent of the guest; empty when not asked
+  Evidence evidence;        ///< when end == evidence
+  std::string serial_tail;  ///< last lines of the console
+  std::string reason;       ///< the console line that told, for refused and panicked
+  PcrValues swtpm_pcrs;     ///< read from the TPM itself after the run, independent of the guest; empty when not asked
   double seconds = 0;
 };
 Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress);

@@ -21,7 +21,7 @@ enum class TamperCase {
   db_certificate,     ///< a stranger's certificate added to db
   smbios_credential,  ///< an SSH key for root handed in through SMBIOS
 };
-std::string to_text(TamperCase tamper);                        ///< "cmdline", "unsigned", "db-cert"
+std::string to_text(TamperCase tamper);  ///< "cmdline", "unsigned", "db-cert"
 std::optional<TamperCase> parse_tamper_case(std::string_view);
 /// Every case with one line that says what is done, for help texts.
 std::vector<std::pair<std::string, std::string>> tamper_cases();

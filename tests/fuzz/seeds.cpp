@@ -1,0 +1,139 @@
+// Writes seeds: for each format one sound input and one for each branch that a fuzzer would search long for.
+#include <cstdio>
+#include <filesystem>
+
+#include "ingot/base/output.hpp"
+#include "ingot/base/reader.hpp"
+#include "ingot/codec/dsse.hpp"
+#include "ingot/codec/esl.hpp"
+#include "ingot/codec/gpt.hpp"
+#include "ingot/codec/variable_store.hpp"
+#include "ingot/codec/verity.hpp"
+#include "verifier/pe_image.hpp"
+#include "verifier/store_image.hpp"
+
+using namespace ingot;
+using namespace ingot::codec;
+
+namespace {
+
+constexpr Guid owner = make_guid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
+std::string corpus;
+bool failed = false;
+
+void seed(const std::string& name, Bytes bytes) {
+  const std::string path = corpus + "/" + name;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  if (const auto written = write_file(path, bytes); !written) {
+    std::fprintf(stderr, "%s\n", describe(written.error()).c_str());
+    failed = true;
+  }
+}
+
+void pe_seeds() {
+  using test::PeImage;
+  PeImage image;
+  seed("pe/unsigned", image.bytes);
+  image.append(Buffer(3, 7));
+  seed("pe/unaligned", image.bytes);
+  auto table = test::win_certificate(as_bytes("one"));
+  const auto second = test::win_certificate(as_bytes("second"), 0x0EF1);
+  table.insert(table.end(), second.begin(), second.end());
+  image.sign(table);
+  seed("pe/signed", image.bytes);
+  PeImage gap;
+  gap.bytes.resize(0xA00);
+  gap.put32(PeImage::section(1, 20), 0x800);
+  seed("pe/gap-between-sections", gap.bytes);
+  PeImage overlap;
+  overlap.put32(PeImage::section(1, 20), 0x5FF);
+  seed("pe/sections-overlap", overlap.bytes);
+  PeImage wild;
+  wild.put32(60, 0xFFFFFFF8);
+  seed("pe/header-offset-overflows", wild.bytes);
+  PeImage bare;
+  bare.put16(PeImage::pe_header + 6, 0);
+  seed("pe/no-sections", Bytes(bare.bytes).first(0x400));
+}
+
+void esl_seeds() {
+  const SignatureList digests{efi_cert_sha256_guid, {}, {{owner, Buffer(32, 1)}, {Guid{}, Buffer(32, 2)}}};
+  const SignatureList other{make_guid("826ca512-cf10-4ac9-b187-be01496631bd"), {9, 8, 7}, {{owner, {1}}}};
+  seed("esl/empty", {});
+  seed("esl/three-lists", encode_signature_lists({x509_list(owner, Buffer(60, 0x30)), digests, other}));
+  seed("esl/no-entries", encode_signature_lists({{owner, {1, 2}, {}}}));
+  auto overflow = encode_signature_lists({digests});
+  overflow[19] = 0xFF;
+  seed("esl/list-size-overflows", overflow);
+}
+
+void variable_store_seeds() {
+  const auto empty = test::empty_store();
+  seed("variable_store/empty", empty);
+  const auto enrolled =
+      write_variables(empty, secure_boot_variables({{1}, {2}, {3, 3}, {4}, {2024, 2, 29, 23, 59, 58}}));
+  seed("variable_store/enrolled", enrolled.value());
+  auto transition = enrolled.value();
+  transition[test::store_first_variable + 2] = 0x3E;
+  seed("variable_store/in-transition", transition);
+  transition[test::store_first_variable + 2] = 0xFF;
+  seed("variable_store/header-cut-off", transition);
+  auto wild = enrolled.value();
+  wild[test::store_first_variable + 39] = 0xFF;
+  seed("variable_store/name-size-overflows", wild);
+}
+
+void gpt_seeds() {
+  const auto guid = [](std::uint8_t value) { return derive_guid(Buffer(16, value)); };
+  const Gpt gpt{
+      guid(1), 256, {{esp_type, guid(2), 40, 99, 0, "esp"}, {root_x86_64_type, guid(3), 100, 222, 1, "root é"}}};
+  const auto sound = encode_gpt(gpt)->primary;
+  // The rest of a disk is zeros, which the target adds.
+  constexpr std::size_t used = 1024 + 2 * 128;
+  seed("gpt/two-partitions", Bytes(sound).first(used));
+  seed("gpt/empty", Bytes(encode_gpt({guid(1), 256, {}})->primary).first(1024));
+  auto overlap = sound;
+  overlap[1024 + 128 + 32] = 99;
+  seed("gpt/overlap", Bytes(overlap).first(used));
+  auto few = sound;
+  few[512 + 80] = 4;
+  seed("gpt/four-entries", Bytes(few).first(used));
+  auto wild = sound;
+  wild[512 + 79] = 0xFF;
+  seed("gpt/entries-offset-overflows", Bytes(wild).first(used));
+}
+
+void verity_seeds() {
+  VeritySuperblock superblock;
+  superblock.uuid = owner;
+  superblock.data_blocks = 1000;
+  superblock.salt = Buffer(32, 0xA5);
+  seed("verity/sha256", encode_verity_superblock(superblock));
+  superblock.salt = Buffer(256, 1);
+  superblock.algorithm = "sha512";
+  seed("verity/largest-salt", encode_verity_superblock(superblock));
+  superblock.data_blocks = ~std::uint64_t{0};
+  seed("verity/data-size-overflows", encode_verity_superblock(superblock));
+}
+
+void dsse_seeds() {
+  seed("dsse/signed", as_bytes(encode_dsse({in_toto_payload_type, {1, 2, 3}, {{"key", {4, 5}}, {"", {}}}})));
+  seed("dsse/no-signatures", as_bytes(encode_dsse({"t", {}, {}})));
+  seed("dsse/member-twice", as_bytes(R"({"payloadType":"t","payload":"","payload":"YQ==","signatures":[]})"));
+  seed("dsse/nested", as_bytes(R"({"payloadType":"t","x":)" + std::string(200, '[')));
+  seed("dsse/escapes", as_bytes(R"({"payloadType":"\u0000\ud83d\ude00\ud800","payload":"","signatures":[]})"));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return std::fputs("usage: fuzz_seeds CORPUS\n", stderr), 3;
+  corpus = argv[1];
+  pe_seeds();
+  esl_seeds();
+  variable_store_seeds();
+  gpt_seeds();
+  verity_seeds();
+  dsse_seeds();
+  return failed ? 3 : 0;
+}

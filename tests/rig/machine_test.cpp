@@ -1,0 +1,60 @@
+#include "../../qemu/machine.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+using namespace ingot;
+
+namespace {
+
+rig::MachineFiles files() {
+  rig::MachineFiles out;
+  out.flash = {"/fw/CODE.fd", "/run/VARS.fd", true};
+  out.disk = "/images/disk.raw";
+  out.tpm_socket = "/run/tpm";
+  out.evidence_socket = "/run/evidence";
+  out.serial = "/run/serial";
+  return out;
+}
+
+bool has(const std::vector<std::string>& argv, const std::string& word) {
+  return std::find(argv.begin(), argv.end(), word) != argv.end();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "machine: the command line is the same every time, and parts that are there do not move for parts that come") {
+  const auto plain = rig::machine_command({}, {}, files());
+  CHECK(plain == rig::machine_command({}, {}, files()));
+  rig::MachineShape wide;
+  wide.nic = true;
+  const auto with_nic = rig::machine_command(wide, {}, files());
+  CHECK(has(with_nic, "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,addr=0x6"));
+  for (const auto& word : plain) CHECK(has(with_nic, word));
+}
+
+TEST_CASE("machine: firmware without SMM gets a machine without it") {
+  auto without = files();
+  without.flash.smm = false;
+  const auto argv = rig::machine_command({}, {}, without);
+  CHECK(has(argv, "q35,smm=off"));
+  CHECK_FALSE(has(argv, "driver=cfi.pflash01,property=secure,value=on"));
+  CHECK(has(rig::machine_command({}, {}, files()), "q35,smm=on"));
+}
+
+TEST_CASE("machine: a raw disk is never written to, an overlay is") {
+  CHECK(has(rig::machine_command({}, {}, files()), "if=none,id=disk0,format=raw,file=/images/disk.raw,snapshot=on"));
+  auto node = files();
+  node.disk = "/node/disk.qcow2";
+  node.disk_is_overlay = true;
+  CHECK(has(rig::machine_command({}, {}, node), "if=none,id=disk0,format=qcow2,file=/node/disk.qcow2"));
+}
+
+TEST_CASE("machine: commas in paths and credentials stay what they are") {
+  auto odd = files();
+  odd.disk = "/a,b/disk.raw";
+  const auto argv = rig::machine_command({}, {"io.systemd.credential:x=1,2"}, odd);
+  CHECK(has(argv, "if=none,id=disk0,format=raw,file=/a,,b/disk.raw,snapshot=on"));
+  CHECK(has(argv, "type=11,value=io.systemd.credential:x=1,,2"));
+}

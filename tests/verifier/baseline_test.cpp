@@ -1,0 +1,84 @@
+#include "ingot/codec/baseline.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "boot_vectors.hpp"
+#include "decoder_checks.hpp"
+
+using namespace ingot;
+
+namespace {
+
+Platform example_platform() {
+  const ExpectedEvent event{0, EventType::EV_SEPARATOR, crypto::hash_banks(Buffer(4, 0)), "separator", "", ""};
+  return {"lab", std::string(64, 'a'), "q35, 2048 MiB", 3, {event}, {{HashAlg::sha256, {{0, Buffer(32, 1)}}}}};
+}
+
+Buffer bytes(const nlohmann::json& document) { return to_buffer(as_bytes(document.dump())); }
+
+}  // namespace
+
+TEST_CASE("baseline statement: decoded and encoded to the same bytes") {
+  const auto text = test::vector_file("uki-boot-257.baseline.json");
+  const auto baseline = codec::decode_baseline_statement(text).value();
+  CHECK(baseline.profile == "mini");
+  CHECK(baseline.stub == "257");
+  CHECK(codec::encode_baseline_statement(baseline) == as_text(text));
+  test::rejects_every_prefix(text, codec::decode_baseline_statement);
+}
+
+TEST_CASE("baseline statement: is an in-toto statement about the UKI") {
+  const auto statement = nlohmann::json::parse(test::vector_file("uki-boot-257.baseline.json"));
+  CHECK(statement["_type"] == "https://in-toto.io/Statement/v1");
+  CHECK(statement["predicateType"] == "https://ingot.dev/baseline/v1");
+  CHECK(statement["subject"][0]["digest"]["sha256"] == statement["predicate"]["uki_sha256"]);
+}
+
+TEST_CASE("platform statement: what is encoded is decoded") {
+  const auto platform = example_platform();
+  const auto text = codec::encode_platform_statement(platform);
+  CHECK(codec::decode_platform_statement(as_bytes(text)).value() == platform);
+  CHECK(codec::encode_platform_statement(codec::decode_platform_statement(as_bytes(text)).value()) == text);
+  test::rejects_every_prefix(as_bytes(text), codec::decode_platform_statement);
+}
+
+TEST_CASE("statements: one is not the other") {
+  const auto error =
+      codec::decode_baseline_statement(as_bytes(codec::encode_platform_statement(example_platform()))).error();
+  CHECK(error.code == ErrorCode::unsupported);
+  CHECK(error.message.find("platform/v1") != std::string::npos);
+}
+
+TEST_CASE("statements: malformed ones are refused") {
+  const auto good = nlohmann::json::parse(codec::encode_platform_statement(example_platform()));
+  struct Row {
+    const char* defect;
+    std::function<void(nlohmann::json& predicate)> damage;
+  };
+  const Row rows[] = {
+      {"no events", [](auto& p) { p.erase("events"); }},
+      {"events as object", [](auto& p) { p["events"] = nlohmann::json::object(); }},
+      {"unknown member", [](auto& p) { p["pcr"] = 0; }},
+      {"unknown member of an event", [](auto& p) { p["events"][0]["required"] = false; }},
+      {"event without digests", [](auto& p) { p["events"][0]["digests"] = nlohmann::json::object(); }},
+      {"digest of the wrong length", [](auto& p) { p["events"][0]["digests"]["sha256"] = "aa"; }},
+      {"unknown digest", [](auto& p) { p["events"][0]["digests"]["md5"] = "aa"; }},
+      {"event for PCR 24", [](auto& p) { p["events"][0]["pcr"] = 24; }},
+      {"event of no type", [](auto& p) { p["events"][0]["type"] = "EV_NONE"; }},
+      {"cause as number", [](auto& p) { p["events"][0]["cause"] = 1; }},
+      {"PCR twice", [](auto& p) { p["pcrs"].push_back(p["pcrs"][0]); }},
+      {"PCR value of the wrong length", [](auto& p) { p["pcrs"][0]["value"] = "aa"; }},
+      {"a locality that no TPM has", [](auto& p) { p["startup_locality"] = 1; }},
+      {"a negative locality", [](auto& p) { p["startup_locality"] = -3; }},
+  };
+  for (const auto& row : rows) {
+    INFO(row.defect);
+    auto document = good;
+    row.damage(document["predicate"]);
+    CHECK_FALSE(codec::decode_platform_statement(bytes(document)));
+  }
+  auto many = good;
+  for (int i = 0; i < 5000; ++i) many["predicate"]["events"].push_back(many["predicate"]["events"][0]);
+  CHECK(codec::decode_platform_statement(bytes(many)).error().code == ErrorCode::limit);
+}

@@ -1,0 +1,123 @@
+#include "align.hpp"
+
+#include <algorithm>
+
+namespace ingot::check {
+namespace {
+
+using Expected = std::vector<const ExpectedEvent*>;
+using Observed = std::vector<const Event*>;
+
+bool matches(const ExpectedEvent& expected, const Event& observed) {
+  return same_digests(expected.digests, observed.digests);
+}
+
+/// Types that stand for the same measurement in older and newer firmware (TCG PFP 1.06, "Event Types").
+EventType older_type(EventType type) {
+  constexpr std::pair<EventType, EventType> successors[] = {
+      {EventType::EV_POST_CODE2, EventType::EV_POST_CODE},
+      {EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2, EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB},
+      {EventType::EV_EFI_HANDOFF_TABLES2, EventType::EV_EFI_HANDOFF_TABLES},
+      {EventType::EV_EFI_VARIABLE_BOOT2, EventType::EV_EFI_VARIABLE_BOOT},
+      {EventType::EV_EFI_GPT_EVENT2, EventType::EV_EFI_GPT_EVENT},
+  };
+  for (const auto& [newer, older] : successors)
+    if (newer == type) return older;
+  return type;
+}
+
+/// Past the block that starts at `at`.
+std::size_t block_end(const Expected& expected, std::size_t at) {
+  std::size_t end = at;
+  while (end < expected.size() && expected[end]->optional_block == expected[at]->optional_block) ++end;
+  return end;
+}
+
+/// How many whole copies of expected[at, end) stand in the log from `from`.
+std::uint32_t count_copies(const Expected& expected, std::size_t at, std::size_t end, const Observed& observed,
+                           std::size_t from) {
+  std::uint32_t copies = 0;
+  while (copies < max_block_repeats) {
+    for (std::size_t i = at; i < end; ++i) {
+      const std::size_t place = from + copies * (end - at) + (i - at);
+      if (place >= observed.size() || !matches(*expected[i], *observed[place])) return copies;
+    }
+    ++copies;
+  }
+  return copies;
+}
+
+/// Resolves the optional blocks: what remains is a plain list that the log must equal.
+void choose_path(const Expected& expected, const Observed& observed, Alignment& out) {
+  for (std::size_t i = 0; i < expected.size();) {
+    if (expected[i]->optional_block.empty()) {
+      out.path.push_back(expected[i++]);
+      continue;
+    }
+    const std::size_t end = block_end(expected, i);
+    const auto copies = count_copies(expected, i, end, observed, out.path.size());
+    for (std::uint32_t copy = 0; copy < copies; ++copy)
+      out.path.insert(out.path.end(), expected.begin() + static_cast<std::ptrdiff_t>(i),
+                      expected.begin() + static_cast<std::ptrdiff_t>(end));
+    if (copies != 0) out.taken.emplace_back(expected[i]->optional_block, copies);
+    i = end;
+  }
+}
+
+/// Is the first difference a changed event, one too many, or one too few? It is whichever lets the lists meet again.
+FindingKind classify(const Expected& path, const Observed& observed, std::size_t at) {
+  if (at >= path.size()) return FindingKind::event_unexpected;
+  if (at >= observed.size()) return FindingKind::event_missing;
+  const bool both_end = at + 1 == path.size() && at + 1 == observed.size();
+  const bool next_match = at + 1 < path.size() && at + 1 < observed.size() && matches(*path[at + 1], *observed[at + 1]);
+  if (both_end || next_match) return FindingKind::event_differs;
+  const auto from = static_cast<std::ptrdiff_t>(at);
+  if (std::any_of(observed.begin() + from, observed.end(),
+                  [&](const Event* event) { return matches(*path[at], *event); }))
+    return FindingKind::event_unexpected;
+  if (std::any_of(path.begin() + from, path.end(),
+                  [&](const ExpectedEvent* event) { return matches(*event, *observed[at]); }))
+    return FindingKind::event_missing;
+  return FindingKind::event_differs;
+}
+
+std::optional<Difference> first_difference(const Expected& path, const Observed& observed) {
+  std::size_t at = 0;
+  while (at < path.size() && at < observed.size() && matches(*path[at], *observed[at])) ++at;
+  if (at == path.size() && at == observed.size()) return std::nullopt;
+  Difference difference;
+  difference.kind = classify(path, observed, at);
+  if (difference.kind != FindingKind::event_unexpected) difference.expected = path[at];
+  if (difference.kind != FindingKind::event_missing) difference.observed = observed[at];
+  // Lists of one length lie side by side, so that further differences can be named too.
+  if (path.size() == observed.size() && difference.kind == FindingKind::event_differs)
+    for (std::size_t i = at + 1; i < path.size(); ++i)
+      if (!matches(*path[i], *observed[i])) difference.also.push_back(path[i]->cause);
+  return difference;
+}
+
+}  // namespace
+
+bool same_digests(const Digests& expected, const Digests& observed) {
+  bool common = false;
+  for (const auto alg : predicted_banks) {
+    const auto left = expected.find(alg);
+    const auto right = observed.find(alg);
+    if (left == expected.end() || right == observed.end()) continue;
+    if (left->second != right->second) return false;
+    common = true;
+  }
+  return common;
+}
+
+Alignment align(const Expected& expected, const Observed& observed) {
+  Alignment out;
+  choose_path(expected, observed, out);
+  out.difference = first_difference(out.path, observed);
+  for (std::size_t i = 0; i < std::min(out.path.size(), observed.size()); ++i)
+    if (matches(*out.path[i], *observed[i]) && older_type(out.path[i]->type) != older_type(observed[i]->type))
+      out.relabelled.emplace_back(out.path[i], observed[i]);
+  return out;
+}
+
+}  // namespace ingot::check

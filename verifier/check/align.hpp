@@ -1,0 +1,34 @@
+// One PCR's measured events against the expected ones. Internal to check/.
+#pragma once
+
+#include "ingot/model/baseline.hpp"
+#include "ingot/model/event.hpp"
+#include "ingot/model/finding.hpp"
+
+namespace ingot::check {
+
+/// The first place where expected and measured part ways.
+struct Difference {
+  FindingKind kind = FindingKind::event_differs;
+  const ExpectedEvent* expected = nullptr;  ///< null when the measured event stands where nothing is expected
+  const Event* observed = nullptr;          ///< null when nothing was measured
+  std::vector<std::string> also;            ///< causes of further expected events that differ
+};
+
+struct Alignment {
+  /// The expected events as this boot took them: optional blocks as often as they were measured.
+  std::vector<const ExpectedEvent*> path;
+  /// Optional blocks that were taken, and how often.
+  std::vector<std::pair<std::string, std::uint32_t>> taken;
+  /// Measured events whose digest is right and whose type is not the expected one.
+  std::vector<std::pair<const ExpectedEvent*, const Event*>> relabelled;
+  std::optional<Difference> difference;
+};
+
+/// True when the two have a predicted bank in common and agree in all such banks.
+bool same_digests(const Digests& expected, const Digests& observed);
+
+/// Both lists hold one PCR's events in order; EV_NO_ACTION left out.
+Alignment align(const std::vector<const ExpectedEvent*>& expected, const std::vector<const Event*>& observed);
+
+}  // namespace ingot::check
