@@ -142,7 +142,7 @@ Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress
   if (!request.serial_log.empty()) TRY(write_file(request.serial_log, as_bytes(console)));
   auto outcome = TRY(std::move(watched));
   outcome.serial_tail = console_tail(console, tail_lines);
-  if (request.read_tpm_afterwards && !running.machine.poll()) {
+  if (request.read_tpm_afterwards && outcome.end == BootEnd::evidence && !running.machine.poll()) {
     // Killed, not asked to leave: QEMU would shut the TPM down and its PCRs would be gone.
     ::kill(running.machine.pid(), SIGKILL);
     running.machine.stop();

@@ -13,7 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double tool_seconds = 30;
-constexpr int read_attempts = 3;
 constexpr const char* state_kinds[] = {"permanent", "volatile"};
 
 void pause_briefly() {
@@ -125,13 +124,6 @@ Result<SoftwareTpm> SoftwareTpm::start(const std::string& state, const std::stri
   return SoftwareTpm(std::move(process), run);
 }
 
-Result<PcrValues> SoftwareTpm::read_pcrs() {
-  // Seen once in 13 readings, on a busy machine, cause unknown: the second TPM (swtpm 0.7.1) came up not started and
-  // answered TPM_RC_INITIALIZE. The first one still has its state, so it is asked again; only errors are, never values.
-  for (int attempt = 1;; ++attempt) {
-    auto values = read_through_second(socket_, fmt::format("{}/ask{}", run_, attempt));
-    if (values || attempt == read_attempts) return values;
-  }
-}
+Result<PcrValues> SoftwareTpm::read_pcrs() { return read_through_second(socket_, run_ + "/second"); }
 
 }  // namespace ingot::rig

@@ -16,7 +16,8 @@ class SoftwareTpm {
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
   /// PCR 0..23 of SHA-256 and SHA-384, asked from the TPM itself. The machine must have been killed: one that ends by
-  /// itself shuts its TPM down. Needs tpm2-tools.
+  /// itself shuts its TPM down. Needs tpm2-tools. A TPM that no
+  /// firmware has started answers TPM_RC_INITIALIZE, which is an error here.
   Result<PcrValues> read_pcrs();
 
  private:

@@ -30,7 +30,7 @@ struct BootRequest {
   double timeout_seconds = 600;
   std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
   std::string serial_log;                       ///< where the serial console is kept; empty: thrown away
-  bool read_tpm_afterwards = false;             ///< fill BootOutcome::swtpm_pcrs
+  bool read_tpm_afterwards = false;             ///< fill BootOutcome::swtpm_pcrs when evidence came
 };
 
 enum class BootEnd {
