@@ -127,9 +127,18 @@ std::string describe_machine(const BootRequest& request) {
                      shape.cpus, shape.nic ? ", network card" : "", shape.second_disk ? ", second disk" : "");
 }
 
-}  // namespace
+/// QEMU 7.2's multi-threaded TCG can let a virtual CPU run into an instruction that Linux is patching on another one; on a
+/// busy host that ends in this oops. It is the emulator's fault, says nothing about the image, and does not repeat.
+bool is_emulator_fault(const BootOutcome& outcome, std::string_view console) {
+  return outcome.end == BootEnd::panicked && console.find("Oops: int3") != std::string_view::npos;
+}
 
-Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress) {
+struct Attempt {
+  BootOutcome outcome;
+  bool emulator_fault = false;
+};
+
+Result<Attempt> boot_once(const BootRequest& request, builder::Progress& progress) {
   progress.step("boot", describe_machine(request));
   const auto run = TRY(builder::TemporaryFolder::create(run_parent(), "ingot-rig-"));
   NodeFiles node;
@@ -149,7 +158,18 @@ Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress
     outcome.swtpm_pcrs = TRY(tpm.read_pcrs());
   }
   running.machine.stop();
-  return outcome;
+  const bool fault = is_emulator_fault(outcome, console);
+  return Attempt{std::move(outcome), fault};
+}
+
+}  // namespace
+
+Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress) {
+  constexpr int attempts = 3;
+  for (int i = 1;; ++i) {
+    auto attempt = TRY(boot_once(request, progress));
+    if (!attempt.emulator_fault || i == attempts) return std::move(attempt.outcome);
+  }
 }
 
 }  // namespace ingot::rig

@@ -31,7 +31,7 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   argv.insert(argv.end(), accel.begin(), accel.end());
   add({"-smp", fmt::format("{}", shape.cpus), "-m", fmt::format("{}M", shape.memory_mib)});
   // A node is never suspended; and the 2 MiB builds with SMM hang before their first word when the machine offers S3.
-  add({"-global", "driver=ICH9-LPC,property=disable_s3,value=on"});
+  add({"-global", "driver=ICH9-LPC,property=disable_s3,value=1"});
   if (files.flash.smm) add({"-global", "driver=cfi.pflash01,property=secure,value=on"});
   add({"-drive", fmt::format("if=pflash,format=raw,unit=0,readonly=on,file={}", quoted(files.flash.code))});
   add({"-drive", fmt::format("if=pflash,format=raw,unit=1,file={}", quoted(files.flash.vars))});
