@@ -13,11 +13,12 @@ std::string quoted(std::string text) {
   return text;
 }
 
+/// One thread for all virtual CPUs: with more, one runs into code that Linux is patching on another (see boot.cpp).
 /// TCG works everywhere; /dev/kvm may open and then kill guests, so KVM is the user's word.
 std::vector<std::string> accelerator() {
   const char* wanted = std::getenv("INGOT_RIG_ACCEL");
   if (wanted != nullptr && std::string_view(wanted) == "kvm") return {"-accel", "kvm", "-cpu", "host"};
-  return {"-accel", "tcg,thread=multi", "-cpu", "max"};
+  return {"-accel", "tcg,thread=single", "-cpu", "max"};
 }
 
 }  // namespace

@@ -63,9 +63,10 @@ void compare_events(const Baseline& observed, const Baseline& expected, bool wit
 Result<ImageParts> open_image(SharedSource disk) {
   ImageParts image;
   image.gpt = TRY_IN("GPT", codec::decode_gpt(*disk));
-  image.root = TRY(partition(disk, image.gpt, codec::root_x86_64_type, "root"));
-  image.verity = TRY(partition(disk, image.gpt, codec::root_verity_x86_64_type, "root-verity"));
   const auto esp = TRY(partition(disk, image.gpt, codec::esp_type, "EFI system"));
+  // A probe's disk has an ESP alone; who needs the others asks for them.
+  if (auto root = partition(disk, image.gpt, codec::root_x86_64_type, "root")) image.root = *std::move(root);
+  if (auto verity = partition(disk, image.gpt, codec::root_verity_x86_64_type, "root-verity")) image.verity = *std::move(verity);
   for (auto& file : TRY_IN("EFI system partition", codec::list_fat32(esp))) {
     if (file.path == uki_path) image.uki = file.content;
     image.esp_files.push_back(std::move(file.path));
@@ -122,6 +123,7 @@ Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline
   std::vector<Finding> findings;
   const auto root_hash = parse_hex(baseline.root_hash);
   if (!root_hash || root_hash->size() != 32) return fail(ErrorCode::malformed, "the baseline's root hash is not 32 bytes of hexadecimal");
+  if (!image.root || !image.verity) return fail(ErrorCode::malformed, "the disk has no root or no root-verity partition", "give the disk.raw of a full image");
   compare_partition_ids(image.gpt, *root_hash, findings);
   for (const auto& path : image.esp_files)
     if (path != uki_path)

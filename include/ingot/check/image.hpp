@@ -14,11 +14,11 @@ struct ImageParts {
   SharedSource disk;
   codec::Gpt gpt;
   SharedSource uki;     ///< EFI/BOOT/BOOTX64.EFI on the ESP
-  SharedSource root;
-  SharedSource verity;
+  SharedSource root;    ///< null on a probe's disk
+  SharedSource verity;  ///< null on a probe's disk
   std::vector<std::string> esp_files;  ///< every file on the ESP
 };
-/// Errors (malformed): no GPT, no ESP, root or verity partition, no UKI on the ESP.
+/// Errors (malformed): no GPT, no ESP, no UKI on the ESP.
 Result<ImageParts> open_image(SharedSource disk);
 
 /// Where a verity check stopped.
