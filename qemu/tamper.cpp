@@ -57,7 +57,8 @@ Result<std::string> esp_of(const std::string& disk_path) {
 }
 
 Result<void> put_on_esp(const std::string& disk_path, const std::string& from, const std::string& to) {
-  TRY(builder::run_checked({.argv = {"mcopy", "-o", "-i", TRY(esp_of(disk_path)), from, to}}));
+  const auto esp = TRY(esp_of(disk_path));
+  TRY(builder::run_checked({.argv = {"mcopy", "-o", "-i", esp, from, to}}));
   return {};
 }
 
@@ -138,7 +139,8 @@ Result<void> drop_credential(const TamperInput& input, BootRequest& request) {
   TRY(copy_disk(input, request));
   const std::string file = input.scratch + "/evil.cred";
   TRY(write_file(file, as_bytes("root:hunter2\n")));
-  TRY(builder::run_checked({.argv = {"mmd", "-i", TRY(esp_of(request.disk)), extra_folder}}));
+  const auto esp = TRY(esp_of(request.disk));
+  TRY(builder::run_checked({.argv = {"mmd", "-i", esp, extra_folder}}));
   return put_on_esp(request.disk, file, std::string(extra_folder) + "/evil.cred");
 }
 
@@ -150,7 +152,8 @@ Result<void> drop_addon(const TamperInput& input, BootRequest& request) {
   const std::string addon = input.scratch + "/evil.addon.efi";
   TRY(write_addon(" systemd.debug_shell=1", plain));
   TRY(signer::sign_pe(TRY(file_source(plain)), key, addon));
-  TRY(builder::run_checked({.argv = {"mmd", "-i", TRY(esp_of(request.disk)), extra_folder}}));
+  const auto esp = TRY(esp_of(request.disk));
+  TRY(builder::run_checked({.argv = {"mmd", "-i", esp, extra_folder}}));
   return put_on_esp(request.disk, addon, std::string(extra_folder) + "/evil.addon.efi");
 }
 
@@ -177,7 +180,8 @@ Result<void> widen_db(const TamperInput& input, BootRequest& request) {
   const auto key = TRY(signer::SigningKey::load(stranger.key("db"), stranger.certificate("db")));
   auto variables = TRY(codec::decode_variable_store(TRY(read_file(request.vars, 16u << 20))));
   const auto owner = TRY(signer::owner_guid(stranger));
-  const auto extra = codec::encode_signature_lists({codec::x509_list(owner, TRY(key.certificate()).der())});
+  const auto certificate = TRY(key.certificate());
+  const auto extra = codec::encode_signature_lists({codec::x509_list(owner, certificate.der())});
   for (auto& variable : variables)
     if (variable.name == "db") variable.data.insert(variable.data.end(), extra.begin(), extra.end());
   const auto store = TRY(codec::write_variables(TRY(read_file(input.vars_template, 16u << 20)), variables));

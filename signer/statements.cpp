@@ -40,18 +40,23 @@ Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& 
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key) {
   const auto message = codec::pre_authentication_encoding(payload_type, payload);
-  return codec::DsseEnvelope{std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), TRY(key.sign(HashAlg::sha256, message))}}};
+  auto signature = TRY(key.sign(HashAlg::sha256, message));
+  return codec::DsseEnvelope{std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), std::move(signature)}}};
 }
 
 Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
   const auto owner = TRY(owner_guid(keys));
   const auto list = [&](const char* name) -> Result<Buffer> {
     const auto key = TRY(SigningKey::load(keys.key(name), keys.certificate(name)));
-    return codec::encode_signature_lists({codec::x509_list(owner, TRY(key.certificate()).der())});
+    const auto certificate = TRY(key.certificate());
+    return codec::encode_signature_lists({codec::x509_list(owner, certificate.der())});
   };
   // An empty dbx cannot be told from one that was deleted: one entry that matches nothing marks it as ours.
   const codec::SignatureList nothing{codec::efi_cert_sha256_guid, {}, {{owner, Buffer(32)}}};
-  return codec::SecureBootKeys{TRY(list("PK")), TRY(list("KEK")), TRY(list("db")), codec::encode_signature_lists({nothing}), enrolment_time};
+  auto pk = TRY(list("PK"));
+  auto kek = TRY(list("KEK"));
+  auto db = TRY(list("db"));
+  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), codec::encode_signature_lists({nothing}), enrolment_time};
 }
 
 }  // namespace ingot::signer

@@ -217,10 +217,13 @@ Result<void> write_documents(const Build& build, const Tree& tree, const BaseTre
   TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<Artifact> artifacts;
-  for (const auto* name : {output::uki, output::root, output::verity, output::manifest})
-    artifacts.push_back({name, to_hex(TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name))))))});
+  for (const auto* name : {output::uki, output::root, output::verity, output::manifest}) {
+    const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));
+    artifacts.push_back({name, to_hex(digest)});
+  }
+  const auto tool = TRY(root_tool_version(build.profile.root));
   const auto statement = render_provenance(build.profile, artifacts, base.packages,
-                                           {{"ingot", INGOT_VERSION}, {"root image", TRY(root_tool_version(build.profile.root))}});
+                                           {{"ingot", INGOT_VERSION}, {"root image", tool}});
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
   const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
   return write_file(build.out.file(output::provenance), as_bytes(codec::encode_dsse(envelope)));
@@ -235,7 +238,8 @@ std::string lock_path(const Profile& profile, const BuildOptions& options) {
 
 Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, Progress& progress) {
   auto keys = TRY(signer::open_keys(options.keys));
-  Build build{profile, options, progress, StepCache(options.cache), keys, TRY(OutputFolder::open(options.out)), {}, {}, {}, {}};
+  auto out = TRY(OutputFolder::open(options.out));
+  Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}};
   const auto secure_boot = TRY(signer::secure_boot_keys(keys));
   BaseOptions base_options{options.cache, options.mirror, options.offline, options.update_lock, lock_path(profile, options)};
   const auto base = TRY(make_base_tree(profile, base_options, progress));

@@ -45,7 +45,9 @@ Result<Difference> at_byte(std::string structure, const Sides& sides, std::uint6
     if (at >= source.size()) return fmt::format("ends at byte {}", source.size());
     return fmt::format("byte {}: {}", at, to_hex(TRY(read_part(source, at, std::min<std::uint64_t>(8, source.size() - at), 8))));
   };
-  return Difference{std::move(structure), TRY(show(*sides.left)), TRY(show(*sides.right))};
+  auto left = TRY(show(*sides.left));
+  auto right = TRY(show(*sides.right));
+  return Difference{std::move(structure), std::move(left), std::move(right)};
 }
 
 Result<Found> plain(const std::string& name, const Sides& sides) {
@@ -108,7 +110,9 @@ Result<Found> uki(const std::string& name, const Sides& sides) {
   for (const auto& section : left.sections) {
     const auto* other = right.find(section.name);
     if (other == nullptr) return Found{Difference{fmt::format("{}, section {}", name, section.name), "there", "missing"}};
-    const Sides parts{TRY(slice_source(sides.left, section.raw_offset, section.raw_size)), TRY(slice_source(sides.right, other->raw_offset, other->raw_size))};
+    Sides parts;
+    parts.left = TRY(slice_source(sides.left, section.raw_offset, section.raw_size));
+    parts.right = TRY(slice_source(sides.right, other->raw_offset, other->raw_size));
     const auto at = TRY(first_difference(*parts.left, *parts.right));
     if (!at) continue;
     auto found = TRY(at_byte(fmt::format("{}, section {}", name, section.name), parts, *at));
@@ -151,7 +155,9 @@ Result<std::vector<Difference>> compare_builds(const std::string& left, const st
                                 output::disk,     output::vars,     output::baseline,       output::baseline_key, output::sbom_cyclonedx, output::sbom_spdx, output::provenance};
   std::vector<Difference> differences;
   for (const std::string name : names) {
-    const Sides sides{TRY(file_source(left + "/" + name)), TRY(file_source(right + "/" + name))};
+    Sides sides;
+    sides.left = TRY(file_source(left + "/" + name));
+    sides.right = TRY(file_source(right + "/" + name));
     if (auto found = TRY_IN(name, compare_one(name, sides))) differences.push_back(*std::move(found));
   }
   return differences;

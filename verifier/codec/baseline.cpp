@@ -145,7 +145,10 @@ Result<std::vector<Baseline::PhaseValue>> decode_phases(const json::Value& predi
   std::vector<Baseline::PhaseValue> phases;
   for (const auto& one : *TRY(json::array(predicate, "phases", phase_cap))) {
     TRY(json::only(one, {"phase", "pcr11"}));
-    phases.push_back({TRY(json::text(one, "phase")), TRY(decode_digests(*TRY(json::member(one, "pcr11"))))});
+    Baseline::PhaseValue phase;
+    phase.phase_path = TRY(json::text(one, "phase"));
+    phase.value = TRY(decode_digests(*TRY(json::member(one, "pcr11"))));
+    phases.push_back(std::move(phase));
   }
   return phases;
 }

@@ -22,7 +22,10 @@ Result<DsseEnvelope> read_envelope(Bytes text) {
   envelope.payload_type = TRY(json::text(document, "payloadType"));
   envelope.payload = TRY(base64(document, "payload"));
   for (const auto& one : *TRY(json::array(document, "signatures", signature_count_cap)))
-    envelope.signatures.push_back({TRY(json::optional_text(one, "keyid")), TRY(base64(one, "sig"))});
+    DsseEnvelope::Signature signature;
+    signature.key_id = TRY(json::optional_text(one, "keyid"));
+    signature.signature = TRY(base64(one, "sig"));
+    envelope.signatures.push_back(std::move(signature));
   return envelope;
 }
 

@@ -86,7 +86,8 @@ inline void take(Result<void>&&) {}
     ::ingot::detail::take(std::move(name));                               \
   })
 
-/// The value of a Result, or return its Error from the enclosing function.
+/// The value of a Result, or return its Error from the enclosing function. Not among other members of a braced
+/// initializer: gcc 12 forgets to destroy the ones before it when it returns. A local variable first is safe.
 #define TRY(...) INGOT_TRY_(INGOT_JOIN(try_result_, __COUNTER__), __VA_ARGS__)
 /// TRY with context: the error is prefixed with `context` ("context: message").
 #define TRY_IN(context, ...) INGOT_TRY_IN_(INGOT_JOIN(try_result_, __COUNTER__), context, __VA_ARGS__)
