@@ -21,11 +21,12 @@ Result<DsseEnvelope> read_envelope(Bytes text) {
   DsseEnvelope envelope;
   envelope.payload_type = TRY(json::text(document, "payloadType"));
   envelope.payload = TRY(base64(document, "payload"));
-  for (const auto& one : *TRY(json::array(document, "signatures", signature_count_cap)))
+  for (const auto& one : *TRY(json::array(document, "signatures", signature_count_cap))) {
     DsseEnvelope::Signature signature;
     signature.key_id = TRY(json::optional_text(one, "keyid"));
     signature.signature = TRY(base64(one, "sig"));
     envelope.signatures.push_back(std::move(signature));
+  }
   return envelope;
 }
 
