@@ -107,15 +107,47 @@ Result<std::optional<BootOutcome>> look(Running& running) {
   return outcome;
 }
 
-Result<BootOutcome> watch(const BootRequest& request, Running& running, builder::Progress& progress) {
+/// QEMU 7.2's TCG now and then makes Linux stumble early (an int3 that was being patched, flags that no code set): the
+/// kernel oopses or stands still, and the same machine started again does not. What is wrong with an image shows as a
+/// refusal, as a panic without an oops, or in the evidence; an oops and a standstill are the emulator's and tried again.
+class EmulatorWatch {
+ public:
+  /// Whether the kernel has been standing still in its start.
+  bool stands_still(std::string_view console, Clock::time_point now) {
+    if (console.size() != size_) {
+      size_ = console.size();
+      changed_ = now;
+    }
+    return now - changed_ >= patience && in_kernel_start(console);
+  }
+
+ private:
+  static constexpr std::chrono::seconds patience{60};
+  std::size_t size_ = 0;
+  Clock::time_point changed_ = Clock::now();
+};
+
+bool has_oops(std::string_view console) { return console.find("Oops: ") != std::string_view::npos; }
+
+struct Watched {
+  BootOutcome outcome;
+  bool emulator_fault = false;
+};
+
+Result<Watched> watch(const BootRequest& request, Running& running, builder::Progress& progress) {
   const auto started = Clock::now();
+  EmulatorWatch emulator;
   for (;;) {
     auto outcome = TRY(look(running));
-    const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    if (!outcome && seconds >= request.timeout_seconds) outcome = BootOutcome{};
+    const auto now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - started).count();
+    const std::string console = text_of(running.serial, console_cap_bytes);
+    const bool still = !outcome && emulator.stands_still(console, now);
+    if (!outcome && (still || seconds >= request.timeout_seconds)) outcome = BootOutcome{};
     if (outcome) {
       outcome->seconds = seconds;
-      return *std::move(outcome);
+      const bool fault = still || (outcome->end != BootEnd::evidence && has_oops(console));
+      return Watched{*std::move(outcome), fault};
     }
     progress.at(static_cast<std::uint64_t>(seconds), static_cast<std::uint64_t>(request.timeout_seconds));
   }
@@ -127,19 +159,7 @@ std::string describe_machine(const BootRequest& request) {
                      shape.cpus, shape.nic ? ", network card" : "", shape.second_disk ? ", second disk" : "");
 }
 
-/// QEMU 7.2's TCG now and then makes Linux stumble early (an int3 that was being patched, flags that no code set): the kernel
-/// oopses, and the same machine started again does not. What is wrong with an image shows as a refusal, a panic without an
-/// oops, or evidence; an oops is the emulator's and is tried again.
-bool is_emulator_fault(const BootOutcome& outcome, std::string_view console) {
-  return outcome.end == BootEnd::panicked && console.find("Oops: ") != std::string_view::npos;
-}
-
-struct Attempt {
-  BootOutcome outcome;
-  bool emulator_fault = false;
-};
-
-Result<Attempt> boot_once(const BootRequest& request, builder::Progress& progress) {
+Result<Watched> boot_once(const BootRequest& request, builder::Progress& progress) {
   progress.step("boot", describe_machine(request));
   const auto run = TRY(builder::TemporaryFolder::create(run_parent(), "ingot-rig-"));
   NodeFiles node;
@@ -150,7 +170,8 @@ Result<Attempt> boot_once(const BootRequest& request, builder::Progress& progres
   auto watched = watch(request, running, progress);
   const std::string console = text_of(files.serial, console_cap_bytes);
   if (!request.serial_log.empty()) TRY(write_file(request.serial_log, as_bytes(console)));
-  auto outcome = TRY(std::move(watched));
+  auto attempt = TRY(std::move(watched));
+  auto& outcome = attempt.outcome;
   outcome.serial_tail = console_tail(console, tail_lines);
   if (request.read_tpm_afterwards && outcome.end == BootEnd::evidence && !running.machine.poll()) {
     // Killed, not asked to leave: QEMU would shut the TPM down and its PCRs would be gone.
@@ -159,8 +180,7 @@ Result<Attempt> boot_once(const BootRequest& request, builder::Progress& progres
     outcome.swtpm_pcrs = TRY(tpm.read_pcrs());
   }
   running.machine.stop();
-  const bool fault = is_emulator_fault(outcome, console);
-  return Attempt{std::move(outcome), fault};
+  return attempt;
 }
 
 }  // namespace

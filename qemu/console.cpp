@@ -103,6 +103,11 @@ std::optional<ConsoleVerdict> read_console(std::string_view text) {
   return told;
 }
 
+bool in_kernel_start(std::string_view text) {
+  return text.find("] Linux version ") != std::string_view::npos &&
+         text.find("Run /init as init process") == std::string_view::npos;
+}
+
 std::string console_tail(std::string_view text, std::size_t count) {
   auto lines = clean_lines(text);
   std::erase_if(lines, [](const ConsoleLine& line) { return line.text.find_first_not_of(" \t") == std::string::npos; });

@@ -61,3 +61,9 @@ TEST_CASE("console: the tail has the last lines that say something, without cont
   CHECK(rig::console_tail("one\r\n\r\n  \r\ntwo\x1b[2J\x07\r\nthree", 2) == "two\nthree\n");
   CHECK(rig::console_tail("", 5).empty());
 }
+
+TEST_CASE("console: the kernel's start is between its first line and /init") {
+  CHECK_FALSE(rig::in_kernel_start("BdsDxe: starting Boot0001\r\n"));
+  CHECK(rig::in_kernel_start(kernel_start + "[    1.422927] pci_bus 0000:00: resource 6\r\n"));
+  CHECK_FALSE(rig::in_kernel_start(kernel_start + "[    2.418162] Run /init as init process\r\n"));
+}

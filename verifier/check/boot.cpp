@@ -46,7 +46,7 @@ void check_policy(const BootQuestion& question, const Expectations& expected, Ve
     verdict.findings.push_back({FindingKind::pcr_missing, "platform", "expected events for PCR 0-3, 6 and 7",
                                 "no platform was given", "without a platform the firmware's PCRs cannot be judged",
                                 Remedy::update_platform});
-  for (const PcrIndex pcr : {0, 1, 2, 3, 4, 5, 6, 7, 9, 11}) {
+  for (const PcrIndex pcr : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u, 9u, 11u}) {
     if (!expected.at(pcr).empty()) continue;
     const bool platform_pcr = pcr <= 3 || pcr == 6 || pcr == 7;
     if (platform_pcr && question.platform == nullptr) continue;
