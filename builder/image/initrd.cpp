@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "../pipeline/kernel.hpp"
 #include "elf.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/builder/image.hpp"
 #include "initrd_parts.hpp"
+#include "kernel.hpp"
 #include "modules.hpp"
 #include "tree_stream.hpp"
 

@@ -282,21 +282,21 @@ Result<Buffer> encode_headers(const UkiParts& parts, const Layout& layout) {
 
 }  // namespace
 
-Result<void> write_uki(const UkiParts& parts, const std::string& out_path) {
+Result<SharedSource> uki_source(const UkiParts& parts) {
   TRY(check_parts(parts));
   const auto layout = TRY(lay_out(parts));
+  std::vector<PlacedSource> pieces;
+  pieces.push_back({0, memory_source(TRY(encode_headers(parts, layout)))});
+  for (const auto& [header, content] : layout.sections)
+    if (content != nullptr) pieces.push_back({header.raw_offset, content});
+  std::sort(pieces.begin(), pieces.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  return joined_source(std::move(pieces), layout.file_size);
+}
+
+Result<void> write_uki(const UkiParts& parts, const std::string& out_path) {
+  const auto uki = TRY(uki_source(parts));
   auto out = TRY(OutputFile::create(out_path));
-  TRY(out.write_at(0, TRY(encode_headers(parts, layout))));
-  for (const auto& [header, content] : layout.sections) {
-    if (content == nullptr) continue;
-    std::uint64_t at = header.raw_offset;
-    TRY(for_each_chunk(*content, 0, content->size(), [&](Bytes chunk) -> Result<void> {
-      TRY(out.write_at(at, chunk));
-      at += chunk.size();
-      return {};
-    }));
-  }
-  TRY(out.truncate(layout.file_size));
+  TRY(out.copy_at(0, *uki));
   return out.commit();
 }
 

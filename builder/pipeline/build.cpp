@@ -6,6 +6,7 @@
 
 #include "ingot/base/output.hpp"
 #include "ingot/builder/base_tree.hpp"
+#include "ingot/builder/boot_uki.hpp"
 #include "ingot/builder/cache.hpp"
 #include "ingot/builder/image.hpp"
 #include "ingot/builder/process.hpp"
@@ -14,9 +15,7 @@
 #include "ingot/codec/esl.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/predict.hpp"
-#include "ingot/measure/uki.hpp"
 #include "ingot/signer/sign.hpp"
-#include "kernel.hpp"
 #include "output_folder.hpp"
 
 namespace ingot::builder {
@@ -102,32 +101,9 @@ Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
 
 /// The parts that the image's UKI and the probe's have in common.
 Result<UkiParts> common_parts(const Build& build, const BaseTree& base) {
-  const auto kernel = TRY(find_kernel(base.tree));
-  const auto os_release = TRY(read_tree_file(base.tree, "/etc/os-release", 1u << 20));
-  UkiParts parts;
-  parts.stub = TRY(tree_content(base.tree, TRY(find_stub(base.tree, build.profile.boot.stub))));
-  parts.kernel = TRY(tree_content(base.tree, kernel.image));
-  parts.uname = kernel.release;
-  parts.os_release = os_release_with_image(as_text(os_release), build.profile);
+  auto parts = TRY(boot_parts(base.tree, build.profile.boot.stub));
+  parts.os_release = os_release_with_image(parts.os_release, build.profile);
   return parts;
-}
-
-/// PCR 11 is signed over what the sections measure, so the UKI is written once without .pcrsig, which no stub measures.
-Result<void> sign_pcr_policy(Build& build, UkiParts& parts, const std::string& scratch) {
-  const auto key = TRY(signer::SigningKey::load(build.keys.key("pcr")));
-  parts.pcr_public_key_pem = key.public_key().pem();
-  TRY(write_uki(parts, scratch));
-  const auto draft = TRY(file_source(scratch));
-  const auto sections = TRY(measure::section_events(*draft, TRY(codec::decode_pe(*draft))));
-  const auto phases = TRY(measure::phase_values(sections, {"enter-initrd"}));
-  parts.pcr_signature_json = TRY(signer::pcr_signature_json(phases, key));
-  return {};
-}
-
-Result<void> sign_uki(const Build& build, const UkiParts& parts, const std::string& scratch, const std::string& out_path) {
-  TRY(write_uki(parts, scratch));
-  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
-  return signer::sign_pe(TRY(file_source(scratch)), db, out_path);
 }
 
 Result<void> make_boot_uki(Build& build, const BaseTree& base) {
@@ -135,10 +111,7 @@ Result<void> make_boot_uki(Build& build, const BaseTree& base) {
   parts.initrd = TRY(file_source(build.initrd));
   parts.command_line = fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
   build.progress.step("uki", parts.command_line);
-  const auto scratch = TRY(TemporaryFolder::create(build.out.work(), ".uki-"));
-  const std::string unsigned_uki = scratch.path() + "/uki";
-  TRY(sign_pcr_policy(build, parts, unsigned_uki));
-  return sign_uki(build, parts, unsigned_uki, build.out.file(output::uki));
+  return make_signed_uki(std::move(parts), PcrPolicy::signed_by_pcr_key, build.keys, build.out.file(output::uki));
 }
 
 Result<void> make_probe_uki(Build& build, const BaseTree& base) {
@@ -151,8 +124,7 @@ Result<void> make_probe_uki(Build& build, const BaseTree& base) {
   }));
   parts.initrd = TRY(file_source(initrd));
   parts.command_line = probe_command_line;
-  const auto scratch = TRY(TemporaryFolder::create(build.out.work(), ".probe-"));
-  return sign_uki(build, parts, scratch.path() + "/uki", build.out.file(output::probe));
+  return make_signed_uki(std::move(parts), PcrPolicy::none, build.keys, build.out.file(output::probe));
 }
 
 Result<void> make_disk_image(Build& build) {
@@ -217,7 +189,8 @@ Result<void> write_documents(const Build& build, const Tree& tree, const BaseTre
   TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<Artifact> artifacts;
-  for (const auto* name : {output::uki, output::root, output::verity, output::manifest}) {
+  for (const auto* name : {output::disk, output::uki, output::probe, output::root, output::verity, output::vars, output::baseline, output::manifest,
+                           output::sbom_cyclonedx, output::sbom_spdx}) {
     const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));
     artifacts.push_back({name, to_hex(digest)});
   }

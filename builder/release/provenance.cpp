@@ -1,8 +1,7 @@
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "ingot/builder/release.hpp"
+#include "purl.hpp"
 
 namespace ingot::builder {
 
@@ -13,7 +12,7 @@ std::string render_provenance(const Profile& profile, const std::vector<Artifact
   for (const auto& one : subjects) subject.push_back({{"name", one.name}, {"digest", {{"sha256", one.sha256}}}});
   auto materials = nlohmann::json::array();
   for (const auto& package : packages)
-    materials.push_back({{"uri", fmt::format("pkg:deb/debian/{}@{}?arch={}", package.name, package.version, package.architecture)}, {"digest", {{"sha256", package.sha256}}}});
+    materials.push_back({{"uri", debian_purl(package.name, package.version, package.architecture, {})}, {"digest", {{"sha256", package.sha256}}}});
   if (const auto* imported = std::get_if<ImportedBase>(&profile.base); imported != nullptr && !imported->sha256.empty())
     materials.push_back({{"name", "base image"}, {"digest", {{"sha256", imported->sha256}}}});
   const nlohmann::json statement{

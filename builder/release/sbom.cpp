@@ -7,6 +7,7 @@
 #include "ingot/base/guid.hpp"
 #include "ingot/builder/release.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "purl.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -19,23 +20,8 @@ std::string timestamp() {
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
-/// Package URL specification, "Rules for each purl component": everything but unreserved characters is percent-encoded.
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
-      out.push_back(c);
-    } else {
-      out += fmt::format("%{:02X}", byte);
-    }
-  }
-  return out;
-}
-
 std::string purl(const SbomSubject& subject, const InstalledPackage& package) {
-  return fmt::format("pkg:deb/debian/{}@{}?arch={}&distro={}", percent_encoded(package.name), percent_encoded(package.version), percent_encoded(package.architecture),
-                     percent_encoded(subject.distribution));
+  return debian_purl(package.name, package.version, package.architecture, subject.distribution);
 }
 
 Guid document_guid(const SbomSubject& subject, std::string_view kind) {

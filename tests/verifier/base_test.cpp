@@ -295,6 +295,24 @@ TEST_CASE("source: memory, file and slice give the same bytes and keep their bou
   CHECK_FALSE(read_part(*slice, 40, 11, 11));
 }
 
+TEST_CASE("source: joined parts read as one file with zeros between them") {
+  const auto part = [](std::size_t size, std::uint8_t value) { return memory_source(Buffer(size, value)); };
+  const auto joined = joined_source({{0, part(10, 1)}, {10, part(5, 2)}, {20, part(0, 9)}, {30, part(3, 3)}}, 40).value();
+  Buffer whole(40);
+  std::fill_n(whole.begin(), 10, std::uint8_t{1});
+  std::fill_n(whole.begin() + 10, 5, std::uint8_t{2});
+  std::fill_n(whole.begin() + 30, 3, std::uint8_t{3});
+  for (std::size_t from = 0; from <= whole.size(); ++from)
+    for (std::size_t to = from; to <= whole.size(); ++to)
+      CHECK(read_part(*joined, from, to - from, 40).value() ==
+            Buffer(whole.begin() + static_cast<std::ptrdiff_t>(from), whole.begin() + static_cast<std::ptrdiff_t>(to)));
+  CHECK_FALSE(read_part(*joined, 39, 2, 40));
+  CHECK(joined_source({}, 3).value()->size() == 3);
+  CHECK_FALSE(joined_source({{0, part(10, 1)}, {9, part(1, 1)}}, 40));
+  CHECK_FALSE(joined_source({{5, part(10, 1)}}, 14));
+  CHECK_FALSE(joined_source({{15, part(0, 1)}}, 14));
+}
+
 TEST_CASE("source: chunks come in order, and the sink's error ends them") {
   const auto source = memory_source(Buffer(2500000, 3));
   std::uint64_t seen = 0;

@@ -76,6 +76,37 @@ class SliceSource final : public ByteSource {
   std::uint64_t size_;
 };
 
+class JoinedSource final : public ByteSource {
+ public:
+  JoinedSource(std::vector<PlacedSource> parts, std::uint64_t size) : parts_(std::move(parts)), size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  Result<void> read(std::uint64_t offset, MutableBytes into) const override {
+    TRY(check_range(*this, offset, into.size()));
+    // The first part that ends behind the offset.
+    auto part = std::partition_point(parts_.begin(), parts_.end(),
+                                     [&](const PlacedSource& one) { return one.offset + one.source->size() <= offset; });
+    while (!into.empty()) {
+      const std::uint64_t start = part == parts_.end() ? size_ : part->offset;
+      std::size_t take = into.size();
+      if (offset < start) {
+        take = static_cast<std::size_t>(std::min<std::uint64_t>(take, start - offset));
+        std::fill_n(into.begin(), take, std::uint8_t{0});
+      } else {
+        take = static_cast<std::size_t>(std::min<std::uint64_t>(take, start + part->source->size() - offset));
+        TRY(part->source->read(offset - start, into.first(take)));
+        ++part;
+      }
+      into = into.subspan(take);
+      offset += take;
+    }
+    return {};
+  }
+
+ private:
+  std::vector<PlacedSource> parts_;
+  std::uint64_t size_;
+};
+
 }  // namespace
 
 SharedSource memory_source(Buffer bytes) { return std::make_shared<MemorySource>(std::move(bytes)); }
@@ -95,6 +126,16 @@ Result<SharedSource> file_source(const std::string& path) {
 Result<SharedSource> slice_source(SharedSource source, std::uint64_t offset, std::uint64_t size) {
   TRY(check_range(*source, offset, size));
   return std::make_shared<SliceSource>(std::move(source), offset, size);
+}
+
+Result<SharedSource> joined_source(std::vector<PlacedSource> parts, std::uint64_t size) {
+  std::uint64_t end = 0;
+  for (const auto& part : parts) {
+    if (part.offset < end || part.offset > size || part.source->size() > size - part.offset)
+      return fail(ErrorCode::internal, fmt::format("a part of {} bytes at {} overlaps another or the end at {}", part.source->size(), part.offset, size));
+    end = part.offset + part.source->size();
+  }
+  return std::make_shared<JoinedSource>(std::move(parts), size);
 }
 
 Result<void> for_each_chunk(const ByteSource& source, std::uint64_t offset, std::uint64_t size,

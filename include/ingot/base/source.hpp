@@ -25,6 +25,14 @@ Result<SharedSource> file_source(const std::string& path);
 /// A window of another source. Error when it does not lie inside.
 Result<SharedSource> slice_source(SharedSource source, std::uint64_t offset, std::uint64_t size);
 
+/// One part of joined_source().
+struct PlacedSource {
+  std::uint64_t offset = 0;
+  SharedSource source;
+};
+/// Sources at their offsets, zeros between and behind them. `parts` are in order. Error when parts overlap or end behind `size`.
+Result<SharedSource> joined_source(std::vector<PlacedSource> parts, std::uint64_t size);
+
 /// Calls `sink` with consecutive chunks of at most 1 MiB over [offset, offset + size).
 Result<void> for_each_chunk(const ByteSource& source, std::uint64_t offset, std::uint64_t size,
                             const std::function<Result<void>(Bytes)>& sink);

@@ -50,8 +50,10 @@ struct UkiParts {
   std::string pcr_public_key_pem;  ///< may be empty: no .pcrpkey
   std::string pcr_signature_json;  ///< may be empty: no .pcrsig
 };
-/// Writes an unsigned UKI: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes between headers and sections.
+/// An unsigned UKI, put together while it is read: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes between headers and sections.
 /// Errors: truncated stub (malformed), signed or foreign stub (unsupported), empty parts (malformed), 2 GiB and more (limit).
+Result<SharedSource> uki_source(const UkiParts& parts);
+/// uki_source() in a file, whole or not at all.
 Result<void> write_uki(const UkiParts& parts, const std::string& out_path);
 
 struct EspFile {

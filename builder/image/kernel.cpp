@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <string.h>
 
-#include <array>
-
 namespace ingot::builder {
 namespace {
 
@@ -32,21 +30,6 @@ Result<KernelInTree> find_kernel(const Tree& tree) {
     return fail(ErrorCode::missing, "the base tree has no kernel (/boot/vmlinuz-RELEASE with /usr/lib/modules/RELEASE)",
                 "set kernel.package, or use a base that carries one");
   return newest;
-}
-
-Result<std::string> find_stub(const Tree& tree, const std::string& configured) {
-  const std::string path = configured.empty() ? "/usr/lib/systemd/boot/efi/linuxx64.efi.stub" : configured;
-  if (tree.resolve(path) != nullptr) return path;
-  return fail(ErrorCode::missing, fmt::format("the base tree has no systemd stub at {}", path),
-              "add systemd-boot-efi to base.packages, or set boot.stub");
-}
-
-Result<SharedSource> tree_content(const Tree& tree, const std::string& path) {
-  const auto* entry = tree.resolve(path);
-  if (entry != nullptr && !entry->hard_link_to.empty()) entry = tree.resolve(entry->hard_link_to);
-  if (entry == nullptr || entry->type != EntryType::file)
-    return fail(ErrorCode::missing, fmt::format("the tree has no file {}", path));
-  return entry->content ? entry->content : memory_source({});
 }
 
 }  // namespace ingot::builder
