@@ -29,7 +29,7 @@ Result<void> check_private(const std::string& path) {
   if (::stat(path.c_str(), &info) != 0) return fail(io_error(fmt::format("private key {}", path), errno));
   if (!S_ISREG(info.st_mode)) return fail(ErrorCode::usage, fmt::format("private key {} is not a regular file", path));
   if ((info.st_mode & 077) != 0)
-    return fail(ErrorCode::crypto, fmt::format("private key {} can be read by others (mode {:04o})", path, info.st_mode & 07777),
+    return fail(ErrorCode::usage, fmt::format("private key {} can be read by others (mode {:04o})", path, info.st_mode & 07777),
                 fmt::format("chmod 600 {}, and make new keys if somebody may have read it", path));
   return {};
 }

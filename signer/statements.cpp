@@ -9,14 +9,14 @@
 namespace ingot::signer {
 namespace {
 
-/// TPM 2.0 Library, part 3, "TPM2_PolicyPCR", from a fresh policy session of SHA-256, PCR 11 of one bank alone:
+/// TPM 2.0 Library, part 3, "TPM2_PolicyPCR", from a fresh policy session, SHA-256 bank, PCR 11 alone:
 /// 1. pcrDigest = H(values of the selected PCRs)
 /// 2. policyDigest = H(0...0 || TPM_CC_PolicyPCR || TPML_PCR_SELECTION || pcrDigest)
-Buffer policy_pcr11(HashAlg bank, Bytes pcr11) {
+Buffer policy_pcr11(Bytes pcr11) {
   constexpr std::uint32_t tpm_cc_policy_pcr = 0x0000017F;
   Writer in;
   in.fill(32).u32be(tpm_cc_policy_pcr);
-  in.u32be(1).u16be(static_cast<std::uint16_t>(bank)).u8(3).u8(0x00).u8(1u << (11 - 8)).u8(0x00);
+  in.u32be(1).u16be(static_cast<std::uint16_t>(HashAlg::sha256)).u8(3).u8(0x00).u8(1u << (11 - 8)).u8(0x00);
   return crypto::sha256(in.bytes(crypto::sha256(pcr11)).view());
 }
 
@@ -27,20 +27,18 @@ constexpr codec::EfiTime enrolment_time{2024, 1, 1, 0, 0, 0};
 
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
   const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
-  std::string banks;
-  for (const auto bank : predicted_banks) {
-    std::string entries;
-    for (const auto& phase : phases) {
-      const auto value = phase.value.find(bank);
-      if (value == phase.value.end()) return fail(ErrorCode::internal, fmt::format("a boot phase without a value for bank {}", to_text(bank)));
-      const auto policy = policy_pcr11(bank, value->second);
-      const auto signature = TRY(key.sign(HashAlg::sha256, policy));
-      entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",", fingerprint, to_hex(policy),
-                             to_base64(signature));
-    }
-    banks += fmt::format(R"({}"{}":[{}])", banks.empty() ? "" : ",", to_text(bank), entries);
+  // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd has the TPM
+  // verify every signature as SHA-256.
+  std::string entries;
+  for (const auto& phase : phases) {
+    const auto value = phase.value.find(HashAlg::sha256);
+    if (value == phase.value.end()) return fail(ErrorCode::internal, "a boot phase without a SHA-256 value");
+    const auto policy = policy_pcr11(value->second);
+    const auto signature = TRY(key.sign(HashAlg::sha256, policy));
+    entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",", fingerprint, to_hex(policy),
+                           to_base64(signature));
   }
-  return "{" + banks + "}\n";
+  return fmt::format(R"({{"sha256":[{}]}})", entries) + "\n";
 }
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key) {

@@ -38,6 +38,10 @@ Result<Baseline> load_baseline(const std::string& path, const crypto::PublicKey&
   return TRY_IN(path, codec::decode_baseline_statement(TRY(open_signed(path, key))));
 }
 
+Result<std::vector<codec::BuildArtifact>> load_provenance(const std::string& path, const crypto::PublicKey& key) {
+  return TRY_IN(path, codec::decode_provenance_subjects(TRY(open_signed(path, key))));
+}
+
 Result<Platform> load_platform(const std::string& path, const crypto::PublicKey& key) {
   return TRY_IN(path, codec::decode_platform_statement(TRY(open_signed(path, key))));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ingot/base/result.hpp"
+#include "ingot/codec/provenance.hpp"
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/model/baseline.hpp"
 #include "ingot/model/evidence.hpp"
@@ -17,6 +18,7 @@ namespace ingot::cli {
 Result<crypto::PublicKey> baseline_key(const std::string& key_path, const std::string& baseline_path);
 
 Result<Baseline> load_baseline(const std::string& path, const crypto::PublicKey& key);
+Result<std::vector<codec::BuildArtifact>> load_provenance(const std::string& path, const crypto::PublicKey& key);
 Result<Platform> load_platform(const std::string& path, const crypto::PublicKey& key);
 Result<Evidence> load_evidence(const std::string& path);
 

@@ -62,7 +62,10 @@ Result<int> verify_image(const VerifyArguments& arguments) {
   Buffer db;
   for (auto& variable : TRY(codec::decode_variable_store(TRY(read_file(folder + builder::output::vars, 16u << 20)))))
     if (variable.name == "db") db = std::move(variable.data);
-  const auto findings = TRY(check::check_image(image, baseline, db));
+  auto findings = TRY(check::check_image(image, baseline, db));
+  const auto artifacts = TRY(load_provenance(folder + builder::output::provenance, key));
+  const auto changed = TRY(check::check_artifacts(artifacts, [&](const std::string& name) { return file_source(folder + name); }));
+  findings.insert(findings.end(), changed.begin(), changed.end());
   if (arguments.json) {
     auto list = nlohmann::json::array();
     for (const auto& finding : findings)
@@ -70,7 +73,8 @@ Result<int> verify_image(const VerifyArguments& arguments) {
                       {"observed", finding.observed}, {"cause", finding.cause}, {"remedy", to_text(finding.remedy)}});
     print(nlohmann::json{{"matches", findings.empty()}, {"profile", baseline.profile}, {"version", baseline.version}, {"findings", list}}.dump(2) + "\n");
   } else {
-    print(findings.empty() ? fmt::format("matches: {} version {}, every block of the root file system included\n", baseline.profile, baseline.version)
+    print(findings.empty() ? fmt::format("matches: {} version {}, {} files, every block of the root file system included\n", baseline.profile,
+                                         baseline.version, artifacts.size())
                            : fmt::format("differs: {} findings\n", findings.size()));
     for (const auto& finding : findings)
       print(fmt::format("- {}\n    expected  {}\n    observed  {}\n    cause     {}\n    do        {}\n", finding.subject, finding.expected,

@@ -188,7 +188,7 @@ Result<void> write_documents(const Build& build, const Tree& tree, const BaseTre
   const auto packages = TRY(read_packages(tree, base.packages));
   TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
-  std::vector<Artifact> artifacts;
+  std::vector<codec::BuildArtifact> artifacts;
   for (const auto* name : {output::disk, output::uki, output::probe, output::root, output::verity, output::vars, output::baseline, output::manifest,
                            output::sbom_cyclonedx, output::sbom_spdx}) {
     const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));

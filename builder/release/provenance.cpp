@@ -6,7 +6,7 @@
 namespace ingot::builder {
 
 // SLSA v1.0, "Provenance", "Schema".
-std::string render_provenance(const Profile& profile, const std::vector<Artifact>& subjects, const std::vector<LockedPackage>& packages,
+std::string render_provenance(const Profile& profile, const std::vector<codec::BuildArtifact>& subjects, const std::vector<LockedPackage>& packages,
                               const std::map<std::string, std::string>& tool_versions) {
   auto subject = nlohmann::json::array();
   for (const auto& one : subjects) subject.push_back({{"name", one.name}, {"digest", {{"sha256", one.sha256}}}});
@@ -18,7 +18,7 @@ std::string render_provenance(const Profile& profile, const std::vector<Artifact
   const nlohmann::json statement{
       {"_type", "https://in-toto.io/Statement/v1"},
       {"subject", subject},
-      {"predicateType", "https://slsa.dev/provenance/v1"},
+      {"predicateType", codec::provenance_predicate_type},
       {"predicate",
        {{"buildDefinition",
          {{"buildType", "https://ingot.dev/build/v1"},

@@ -81,6 +81,27 @@ std::string command_text(const Command& command) {
   return text.size() <= longest ? text : text.substr(0, longest) + " ...";
 }
 
+/// What a person needs of the end of a tool's standard error: its own errors where it marks them as apt, dpkg and mmdebstrap do, else
+/// the last lines; none of them a screen long.
+std::string readable_tail(std::string_view text) {
+  constexpr std::size_t most_lines = 12;
+  constexpr std::size_t longest = 300;
+  std::vector<std::string_view> lines;
+  bool marked = false;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const bool is_error = line.starts_with("E: ");
+    if (is_error && !marked) lines.clear();
+    marked = marked || is_error;
+    if (is_error == marked) lines.push_back(line);
+  }
+  std::string out;
+  for (std::size_t i = lines.size() > most_lines ? lines.size() - most_lines : 0; i < lines.size(); ++i)
+    out += fmt::format("\n  {}{}", lines[i].substr(0, longest), lines[i].size() > longest ? " ..." : "");
+  return out;
+}
+
 /// Feeds a tool's standard input from a thread of its own, so that a tool that writes much before it reads everything
 /// cannot block us. Never blocks for good: the pipe is non-blocking and stop() is looked at.
 class InputWriter {
@@ -304,8 +325,8 @@ Result<Completed> run_checked(const Command& command) {
   if (completed.exit_code == 0) return completed;
   const auto how = completed.exit_code > 128 ? fmt::format("was killed by signal {}", completed.exit_code - 128)
                                              : fmt::format("ended with status {}", completed.exit_code);
-  return fail(ErrorCode::tool_failed, fmt::format("{} {}{}{}", command_text(command), how,
-                                                  completed.error_tail.empty() ? "" : ":\n", completed.error_tail));
+  return fail(ErrorCode::tool_failed, fmt::format("{} {}{}{}", command_text(command), how, completed.error_tail.empty() ? "" : ":",
+                                                  readable_tail(completed.error_tail)));
 }
 
 Result<Background> Background::start(const Command& command, const std::string& log_path) {

@@ -55,7 +55,7 @@ TEST_CASE("keys: damage is refused with what to do") {
     ErrorCode code;
   };
   const Row rows[] = {
-      {"a private key that others can read", [](const KeyFolder& k) { ::chmod(k.key("db").c_str(), 0644); }, ErrorCode::crypto},
+      {"a private key that others can read", [](const KeyFolder& k) { ::chmod(k.key("db").c_str(), 0644); }, ErrorCode::usage},
       {"a missing key", [](const KeyFolder& k) { fs::remove(k.key("KEK")); }, ErrorCode::missing},
       {"a missing certificate", [](const KeyFolder& k) { fs::remove(k.certificate("db")); }, ErrorCode::missing},
       {"a truncated key", [](const KeyFolder& k) { fs::resize_file(k.key("pcr"), 100); }, ErrorCode::crypto},

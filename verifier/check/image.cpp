@@ -148,4 +148,17 @@ Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline
   return findings;
 }
 
+Result<std::vector<Finding>> check_artifacts(const std::vector<codec::BuildArtifact>& artifacts,
+                                             const std::function<Result<SharedSource>(const std::string&)>& open) {
+  std::vector<Finding> findings;
+  for (const auto& [name, sha256] : artifacts) {
+    const auto file = open(name);
+    if (!file && file.error().code != ErrorCode::missing) return fail(Error(file.error()));
+    const auto found = file ? to_hex(TRY_IN(name, crypto::hash_source(HashAlg::sha256, **file))) : std::string("no such file");
+    if (found != sha256)
+      findings.push_back(image_finding(name, sha256, found, file ? "the file was changed after the build" : "the file was taken away after the build"));
+  }
+  return findings;
+}
+
 }  // namespace ingot::check

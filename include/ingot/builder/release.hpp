@@ -9,6 +9,7 @@
 #include "ingot/base/result.hpp"
 #include "ingot/builder/base_tree.hpp"
 #include "ingot/builder/tree.hpp"
+#include "ingot/codec/provenance.hpp"
 #include "ingot/model/baseline.hpp"
 #include "ingot/model/profile.hpp"
 #include "ingot/signer/key.hpp"
@@ -45,13 +46,8 @@ std::string render_cyclonedx(const SbomSubject& subject, const std::vector<Insta
 /// SPDX 2.3 JSON.
 std::string render_spdx(const SbomSubject& subject, const std::vector<InstalledPackage>& packages);
 
-/// One file of the output with its digest.
-struct Artifact {
-  std::string name;
-  std::string sha256;
-};
 /// in-toto statement with the SLSA provenance v1 predicate.
-std::string render_provenance(const Profile& profile, const std::vector<Artifact>& subjects, const std::vector<LockedPackage>& packages,
+std::string render_provenance(const Profile& profile, const std::vector<codec::BuildArtifact>& subjects, const std::vector<LockedPackage>& packages,
                               const std::map<std::string, std::string>& tool_versions);
 
 /// The first difference of one structure in two builds.

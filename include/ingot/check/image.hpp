@@ -1,7 +1,10 @@
 // Is a disk image what its baseline says? Every byte that a boot trusts is read from the image itself.
 #pragma once
 
+#include <functional>
+
 #include "ingot/codec/gpt.hpp"
+#include "ingot/codec/provenance.hpp"
 #include "ingot/codec/verity.hpp"
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/model/baseline.hpp"
@@ -32,5 +35,10 @@ Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const
 /// Compares an image with its baseline: partition ids, files on the ESP, UKI, expected events, root hash, every root block.
 /// `db` is the db variable's data; empty: the authority that lets the UKI start is not judged.
 Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline& baseline, Bytes db);
+
+/// Compares the files of a build with the digests that its provenance has of them. `open` gives a file by its name; one that it cannot
+/// give for want of it (missing) is a finding, any other error is the result.
+Result<std::vector<Finding>> check_artifacts(const std::vector<codec::BuildArtifact>& artifacts,
+                                             const std::function<Result<SharedSource>(const std::string&)>& open);
 
 }  // namespace ingot::check

@@ -21,7 +21,7 @@ Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std:
 /// Error (unsupported) when data follows the table: it can't be told what that belongs to.
 Result<void> strip_pe(const SharedSource& file, const std::string& out_path);
 
-/// systemd's .pcrsig JSON for PCR 11: for each predicted bank one entry per phase path, in order. `pkfp`, `pol` and `sig` as
+/// systemd's .pcrsig JSON for PCR 11, SHA-256 bank: one entry per phase path, in order. `pkfp`, `pol` and `sig` as
 /// systemd-measure writes them.
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key);
 
