@@ -109,7 +109,8 @@ Result<std::optional<BootOutcome>> look(Running& running) {
 
 /// QEMU 7.2's TCG now and then makes Linux stumble early (an int3 that was being patched, flags that no code set): the
 /// kernel oopses or stands still, and the same machine started again does not. What is wrong with an image shows as a
-/// refusal, as a panic without an oops, or in the evidence; an oops and a standstill are the emulator's and tried again.
+/// refusal, as a panic without an oops, or in the evidence; an oops and a standstill are the emulator's and tried
+/// again.
 class EmulatorWatch {
  public:
   /// Whether the kernel has been standing still in its start.

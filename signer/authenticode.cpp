@@ -20,9 +20,12 @@ using Pkcs7Handle = std::unique_ptr<PKCS7, crypto::Deleter<PKCS7_free>>;
 
 // DER is written out: the structure is fixed but for the digest, so that no encoder has to be trusted with it.
 // 1.3.6.1.4.1.311.2.1.4 SPC_INDIRECT_DATA, 1.3.6.1.4.1.311.2.1.15 SPC_PE_IMAGE_DATA.
-constexpr std::array<std::uint8_t, 12> indirect_data_oid = {0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x04};
-constexpr std::array<std::uint8_t, 12> pe_image_data_oid = {0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x0F};
-constexpr std::array<std::uint8_t, 15> sha256_algorithm = {0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00};
+constexpr std::array<std::uint8_t, 12> indirect_data_oid = {0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04,
+                                                            0x01, 0x82, 0x37, 0x02, 0x01, 0x04};
+constexpr std::array<std::uint8_t, 12> pe_image_data_oid = {0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04,
+                                                            0x01, 0x82, 0x37, 0x02, 0x01, 0x0F};
+constexpr std::array<std::uint8_t, 15> sha256_algorithm = {0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                                           0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00};
 
 Buffer tlv(std::uint8_t tag, Bytes content) {
   Writer out;
@@ -44,9 +47,11 @@ Buffer join(std::initializer_list<Bytes> parts) {
 /// SpcIndirectDataContent's content octets, without the outer SEQUENCE header: what messageDigest is over.
 Buffer indirect_data(Bytes digest) {
   constexpr std::uint8_t sequence = 0x30;
-  // SpcPeImageData: flags BIT STRING {}, file [0] EXPLICIT SpcLink { file [2] EXPLICIT SpcString { unicode [0] "<<<Obsolete>>>" } }.
+  // SpcPeImageData: flags BIT STRING {}, file [0] EXPLICIT SpcLink { file [2] EXPLICIT SpcString { unicode [0]
+  // "<<<Obsolete>>>" } }.
   Buffer obsolete;
-  for (const char c : std::string_view("<<<Obsolete>>>")) obsolete.insert(obsolete.end(), {0, static_cast<std::uint8_t>(c)});
+  for (const char c : std::string_view("<<<Obsolete>>>"))
+    obsolete.insert(obsolete.end(), {0, static_cast<std::uint8_t>(c)});
   const auto link = tlv(0xA0, tlv(0xA2, tlv(0x80, obsolete)));
   const auto flags = tlv(0x03, Buffer{0x00});
   const auto data = tlv(sequence, join({pe_image_data_oid, tlv(sequence, join({flags, link}))}));
@@ -70,7 +75,8 @@ Result<void> set_content(PKCS7* pkcs7, Bytes content) {
   const auto content_info = tlv(0x30, join({indirect_data_oid, tlv(0xA0, sequence)}));
   const unsigned char* at = content_info.data();
   Pkcs7Handle inner(d2i_PKCS7(nullptr, &at, static_cast<long>(content_info.size())));
-  if (!inner || PKCS7_set_content(pkcs7, inner.get()) != 1) return fail(crypto::openssl_error(ErrorCode::crypto, "encoding what is signed"));
+  if (!inner || PKCS7_set_content(pkcs7, inner.get()) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "encoding what is signed"));
   (void)inner.release();
   return {};
 }
@@ -84,9 +90,11 @@ Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const S
   if (EVP_PKEY_get_base_id(key.state().key.get()) != EVP_PKEY_RSA)
     return fail(ErrorCode::crypto, "Secure Boot signatures need an RSA key", "use an RSA-2048 (or larger) key for db");
   const Pkcs7Handle pkcs7(PKCS7_new());
-  if (!x509 || !pkcs7 || PKCS7_set_type(pkcs7.get(), NID_pkcs7_signed) != 1) return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
+  if (!x509 || !pkcs7 || PKCS7_set_type(pkcs7.get(), NID_pkcs7_signed) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
   PKCS7_SIGNER_INFO* signer = PKCS7_add_signature(pkcs7.get(), x509.get(), key.state().key.get(), EVP_sha256());
-  if (signer == nullptr || PKCS7_add_certificate(pkcs7.get(), x509.get()) != 1) return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
+  if (signer == nullptr || PKCS7_add_certificate(pkcs7.get(), x509.get()) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
   const auto content = indirect_data(authenticode_sha256);
   TRY(set_content(pkcs7.get(), content));
   TRY(add_attributes(signer, content));
@@ -109,10 +117,13 @@ Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std:
   const auto digest = TRY(measure::authenticode_digests(*file, pe, algs));
   const auto table = TRY(authenticode_certificate_table(digest.at(HashAlg::sha256), key));
   const std::uint64_t table_at = (file->size() + 7) / 8 * 8;
-  if (table_at + table.size() > 0x7FFFFFFF) return fail(ErrorCode::limit, "a PE file of 2 GiB and more; firmware does not load it");
+  if (table_at + table.size() > 0x7FFFFFFF)
+    return fail(ErrorCode::limit, "a PE file of 2 GiB and more; firmware does not load it");
   auto out = TRY(OutputFile::create(out_path));
   TRY(out.copy_at(0, *file));
-  TRY(out.write_at(pe.security_directory_offset, Writer{}.u32le(static_cast<std::uint32_t>(table_at)).u32le(static_cast<std::uint32_t>(table.size())).view()));
+  TRY(out.write_at(
+      pe.security_directory_offset,
+      Writer{}.u32le(static_cast<std::uint32_t>(table_at)).u32le(static_cast<std::uint32_t>(table.size())).view()));
   TRY(out.write_at(table_at, table));
   return out.commit();
 }

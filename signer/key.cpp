@@ -29,7 +29,8 @@ Result<void> check_private(const std::string& path) {
   if (::stat(path.c_str(), &info) != 0) return fail(io_error(fmt::format("private key {}", path), errno));
   if (!S_ISREG(info.st_mode)) return fail(ErrorCode::usage, fmt::format("private key {} is not a regular file", path));
   if ((info.st_mode & 077) != 0)
-    return fail(ErrorCode::usage, fmt::format("private key {} can be read by others (mode {:04o})", path, info.st_mode & 07777),
+    return fail(ErrorCode::usage,
+                fmt::format("private key {} can be read by others (mode {:04o})", path, info.st_mode & 07777),
                 fmt::format("chmod 600 {}, and make new keys if somebody may have read it", path));
   return {};
 }
@@ -44,8 +45,10 @@ Result<KeyHandle> read_private_key(const std::string& path) {
   KeyHandle key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (key) return key;
   const bool encrypted = as_text(pem.bytes).find("ENCRYPTED") != std::string_view::npos;
-  auto error = crypto::openssl_error(ErrorCode::crypto, fmt::format("{} is not a private key in PEM that can be read", path));
-  error.remedy = encrypted ? "it is encrypted: decrypt it with `openssl pkey` into a file of mode 0600" : "give a PKCS#8 or traditional PEM key";
+  auto error =
+      crypto::openssl_error(ErrorCode::crypto, fmt::format("{} is not a private key in PEM that can be read", path));
+  error.remedy = encrypted ? "it is encrypted: decrypt it with `openssl pkey` into a file of mode 0600"
+                           : "give a PKCS#8 or traditional PEM key";
   return fail(std::move(error));
 }
 
@@ -60,11 +63,16 @@ Result<crypto::PublicKey> public_half(EVP_PKEY* key) {
 
 const EVP_MD* message_digest(HashAlg alg) {
   switch (alg) {
-    case HashAlg::sha1: return EVP_sha1();
-    case HashAlg::sha256: return EVP_sha256();
-    case HashAlg::sha384: return EVP_sha384();
-    case HashAlg::sha512: return EVP_sha512();
-    case HashAlg::sm3_256: return EVP_sm3();
+    case HashAlg::sha1:
+      return EVP_sha1();
+    case HashAlg::sha256:
+      return EVP_sha256();
+    case HashAlg::sha384:
+      return EVP_sha384();
+    case HashAlg::sha512:
+      return EVP_sha512();
+    case HashAlg::sm3_256:
+      return EVP_sm3();
   }
   return nullptr;
 }
@@ -79,7 +87,8 @@ Result<SigningKey> SigningKey::load(const std::string& key_path, const std::stri
     const auto pem = TRY(read_file(certificate_path, key_cap_bytes));
     state->certificate = TRY_IN(certificate_path, crypto::Certificate::from_pem(as_text(pem)));
     if (state->certificate->public_key().spki_der() != state->public_key->spki_der())
-      return fail(ErrorCode::crypto, fmt::format("{} does not belong to {}", certificate_path, key_path), "give the certificate that was made for this key");
+      return fail(ErrorCode::crypto, fmt::format("{} does not belong to {}", certificate_path, key_path),
+                  "give the certificate that was made for this key");
   }
   return SigningKey(std::move(state));
 }
@@ -87,17 +96,20 @@ Result<SigningKey> SigningKey::load(const std::string& key_path, const std::stri
 const crypto::PublicKey& SigningKey::public_key() const { return *state_->public_key; }
 
 Result<crypto::Certificate> SigningKey::certificate() const {
-  if (!state_->certificate) return fail(ErrorCode::missing, "this key has no certificate", "load it together with its .crt file");
+  if (!state_->certificate)
+    return fail(ErrorCode::missing, "this key has no certificate", "load it together with its .crt file");
   return *state_->certificate;
 }
 
 Result<Buffer> SigningKey::sign(HashAlg alg, Bytes message) const {
   const int kind = EVP_PKEY_get_base_id(state_->key.get());
   if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_ED25519)
-    return fail(ErrorCode::crypto, "only RSA (PKCS#1 v1.5) and Ed25519 sign the same bytes the same way twice", "use an RSA or Ed25519 key here");
+    return fail(ErrorCode::crypto, "only RSA (PKCS#1 v1.5) and Ed25519 sign the same bytes the same way twice",
+                "use an RSA or Ed25519 key here");
   const std::unique_ptr<EVP_MD_CTX, crypto::Deleter<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   std::size_t size = 0;
-  if (EVP_DigestSignInit(context.get(), nullptr, kind == EVP_PKEY_RSA ? message_digest(alg) : nullptr, nullptr, state_->key.get()) != 1 ||
+  if (EVP_DigestSignInit(context.get(), nullptr, kind == EVP_PKEY_RSA ? message_digest(alg) : nullptr, nullptr,
+                         state_->key.get()) != 1 ||
       EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1)
     return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
   Buffer signature(size);

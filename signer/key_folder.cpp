@@ -42,7 +42,8 @@ bool add_extension(X509* certificate, int nid, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
-  const std::unique_ptr<X509_EXTENSION, crypto::Deleter<X509_EXTENSION_free>> extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value));
+  const std::unique_ptr<X509_EXTENSION, crypto::Deleter<X509_EXTENSION_free>> extension(
+      X509V3_EXT_conf_nid(nullptr, &context, nid, value));
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
@@ -50,18 +51,24 @@ Result<CertificateHandle> self_sign(EVP_PKEY* key, const char* common_name) {
   CertificateHandle certificate(X509_new());
   auto serial = crypto::random_bytes(16);
   serial[0] &= 0x7F;  // RFC 5280, "Serial Number": positive
-  const std::unique_ptr<BIGNUM, crypto::Deleter<BN_free>> number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
+  const std::unique_ptr<BIGNUM, crypto::Deleter<BN_free>> number(
+      BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
   X509_NAME* name = X509_get_subject_name(certificate.get());
-  const bool ok =
-      X509_set_version(certificate.get(), X509_VERSION_3) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
-      X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0) != nullptr &&
-      X509_time_adj_ex(X509_getm_notAfter(certificate.get()), certificate_days, 0, nullptr) != nullptr &&
-      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, static_cast<const unsigned char*>(static_cast<const void*>(common_name)), -1, -1, 0) == 1 &&
-      X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key) == 1 &&
-      add_extension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") && add_extension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
-      add_extension(certificate.get(), NID_ext_key_usage, "codeSigning") && add_extension(certificate.get(), NID_subject_key_identifier, "hash") &&
-      X509_sign(certificate.get(), key, EVP_sha256()) > 0;
-  if (!ok) return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the certificate \"{}\"", common_name)));
+  const bool ok = X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
+                  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
+                  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0) != nullptr &&
+                  X509_time_adj_ex(X509_getm_notAfter(certificate.get()), certificate_days, 0, nullptr) != nullptr &&
+                  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                             static_cast<const unsigned char*>(static_cast<const void*>(common_name)),
+                                             -1, -1, 0) == 1 &&
+                  X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key) == 1 &&
+                  add_extension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+                  add_extension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
+                  add_extension(certificate.get(), NID_ext_key_usage, "codeSigning") &&
+                  add_extension(certificate.get(), NID_subject_key_identifier, "hash") &&
+                  X509_sign(certificate.get(), key, EVP_sha256()) > 0;
+  if (!ok)
+    return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the certificate \"{}\"", common_name)));
   return certificate;
 }
 
@@ -95,11 +102,13 @@ Result<KeyFolder> init_keys(const std::string& given) {
   fs::path path = fs::absolute(given, ec).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   if (fs::exists(path, ec) && !(fs::is_directory(path, ec) && fs::is_empty(path, ec)))
-    return fail(ErrorCode::usage, fmt::format("{} already exists and is not an empty folder", given), "keys are never overwritten; choose a new folder");
+    return fail(ErrorCode::usage, fmt::format("{} already exists and is not an empty folder", given),
+                "keys are never overwritten; choose a new folder");
   fs::create_directories(path.parent_path(), ec);
   if (ec) return fail(io_error(fmt::format("creating {}", path.parent_path().string()), ec.value()));
   std::string work = path.string() + ".XXXXXX";
-  if (::mkdtemp(work.data()) == nullptr) return fail(io_error(fmt::format("creating a folder beside {}", given), errno));
+  if (::mkdtemp(work.data()) == nullptr)
+    return fail(io_error(fmt::format("creating a folder beside {}", given), errno));
   struct Cleanup {
     const std::string& path;
     ~Cleanup() {
@@ -111,7 +120,8 @@ Result<KeyFolder> init_keys(const std::string& given) {
   for (const auto& row : rows) TRY(write_key(made, row));
   const auto owner = to_text(derive_guid(crypto::random_bytes(16))) + "\n";
   TRY(write_file(work + "/owner.guid", as_bytes(owner)));
-  if (::chmod(work.c_str(), 0700) != 0 || ::rename(work.c_str(), path.c_str()) != 0) return fail(io_error(fmt::format("creating {}", given), errno));
+  if (::chmod(work.c_str(), 0700) != 0 || ::rename(work.c_str(), path.c_str()) != 0)
+    return fail(io_error(fmt::format("creating {}", given), errno));
   return KeyFolder{path.string()};
 }
 
@@ -119,14 +129,17 @@ Result<KeyFolder> open_keys(const std::string& folder) {
   const KeyFolder keys{folder};
   std::error_code ec;
   if (!fs::is_directory(folder, ec))
-    return fail(ErrorCode::missing, fmt::format("no key folder {}", folder), fmt::format("make one with `ingot keys init {}`", folder));
+    return fail(ErrorCode::missing, fmt::format("no key folder {}", folder),
+                fmt::format("make one with `ingot keys init {}`", folder));
   for (const auto& row : rows) {
-    const auto key = TRY(SigningKey::load(keys.key(row.name), row.common_name != nullptr ? keys.certificate(row.name) : std::string{}));
+    const auto key = TRY(
+        SigningKey::load(keys.key(row.name), row.common_name != nullptr ? keys.certificate(row.name) : std::string{}));
     if (row.common_name != nullptr) continue;
     const auto pem = TRY(read_file(keys.public_key(row.name), 64u << 10));
     const auto open = TRY_IN(keys.public_key(row.name), crypto::PublicKey::from_pem(as_text(pem)));
     if (open.spki_der() != key.public_key().spki_der())
-      return fail(ErrorCode::crypto, fmt::format("{} does not belong to {}", keys.public_key(row.name), keys.key(row.name)));
+      return fail(ErrorCode::crypto,
+                  fmt::format("{} does not belong to {}", keys.public_key(row.name), keys.key(row.name)));
   }
   TRY(owner_guid(keys));
   return keys;
@@ -138,7 +151,9 @@ Result<Guid> owner_guid(const KeyFolder& keys) {
   auto text = as_text(bytes);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
   const auto guid = parse_guid(text);
-  if (!guid) return fail(ErrorCode::malformed, fmt::format("{} does not hold a GUID", path), "put the signature owner's GUID there, one line");
+  if (!guid)
+    return fail(ErrorCode::malformed, fmt::format("{} does not hold a GUID", path),
+                "put the signature owner's GUID there, one line");
   return *guid;
 }
 

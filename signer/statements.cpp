@@ -20,23 +20,24 @@ Buffer policy_pcr11(Bytes pcr11) {
   return crypto::sha256(in.bytes(crypto::sha256(pcr11)).view());
 }
 
-/// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the same.
+/// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
+/// same.
 constexpr codec::EfiTime enrolment_time{2024, 1, 1, 0, 0, 0};
 
 }  // namespace
 
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
   const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
-  // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd has the TPM
-  // verify every signature as SHA-256.
+  // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd
+  // has the TPM verify every signature as SHA-256.
   std::string entries;
   for (const auto& phase : phases) {
     const auto value = phase.value.find(HashAlg::sha256);
     if (value == phase.value.end()) return fail(ErrorCode::internal, "a boot phase without a SHA-256 value");
     const auto policy = policy_pcr11(value->second);
     const auto signature = TRY(key.sign(HashAlg::sha256, policy));
-    entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",", fingerprint, to_hex(policy),
-                           to_base64(signature));
+    entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
+                           fingerprint, to_hex(policy), to_base64(signature));
   }
   return fmt::format(R"({{"sha256":[{}]}})", entries) + "\n";
 }
@@ -44,7 +45,8 @@ Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key) {
   const auto message = codec::pre_authentication_encoding(payload_type, payload);
   auto signature = TRY(key.sign(HashAlg::sha256, message));
-  return codec::DsseEnvelope{std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), std::move(signature)}}};
+  return codec::DsseEnvelope{
+      std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), std::move(signature)}}};
 }
 
 Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
@@ -59,7 +61,8 @@ Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
   auto pk = TRY(list("PK"));
   auto kek = TRY(list("KEK"));
   auto db = TRY(list("db"));
-  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), codec::encode_signature_lists({nothing}), enrolment_time};
+  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), codec::encode_signature_lists({nothing}),
+                               enrolment_time};
 }
 
 }  // namespace ingot::signer

@@ -14,7 +14,8 @@ Result<void> strip_pe(const SharedSource& file, const std::string& out_path) {
     return out.commit();
   }
   if (pe.certificate_table_offset + pe.certificate_table_size != file->size())
-    return fail(ErrorCode::unsupported, "data follows the certificate table", "strip and sign such a file with the tool that made it");
+    return fail(ErrorCode::unsupported, "data follows the certificate table",
+                "strip and sign such a file with the tool that made it");
   TRY(out.copy_at(0, *TRY(slice_source(file, 0, pe.certificate_table_offset))));
   TRY(out.truncate(pe.certificate_table_offset));
   TRY(out.write_at(pe.security_directory_offset, Writer{}.u32le(0).u32le(0).view()));

@@ -1,3 +1,5 @@
+#include "ingot/builder/build.hpp"
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -5,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.hpp"
-#include "ingot/builder/build.hpp"
 #include "ingot/builder/profile.hpp"
 #include "ingot_agent_unit.hpp"
 
@@ -52,7 +53,8 @@ Result<int> run_build(BuildArguments& arguments) {
   const auto summary = TRY(builder::build(profile, options, progress));
   progress.finish();
   const auto& baseline = summary.baseline;
-  say(fmt::format("cast: {} version {} in {}, root hash {}", baseline.profile, baseline.version, summary.out, baseline.root_hash));
+  say(fmt::format("cast: {} version {} in {}, root hash {}", baseline.profile, baseline.version, summary.out,
+                  baseline.root_hash));
   if (arguments.json)
     print(nlohmann::json{{"profile", baseline.profile},
                          {"version", baseline.version},
@@ -79,11 +81,13 @@ void add_build(CLI::App& app, Action& action) {
   build->add_option("--keys", options.keys, "Folder made by `ingot keys init`");
   build->add_option("--out", options.out, "Output folder; appears whole, replaces an earlier build");
   build->add_option("--cache", options.cache, "Packages, trees and finished steps")->capture_default_str();
-  build->add_option("--mirror", options.mirror, "Package mirror (URL); default: the profile's, else what apt here uses");
+  build->add_option("--mirror", options.mirror,
+                    "Package mirror (URL); default: the profile's, else what apt here uses");
   build->add_option("--lock", options.lock, "Lock file; default: beside the profile");
   build->add_flag("--update-lock", options.update_lock, "Resolve packages anew and rewrite the lock");
   build->add_flag("--offline", options.offline, "Use the cache alone");
-  build->add_option("--vars-template", options.vars_template, "Empty variable store of the firmware")->capture_default_str();
+  build->add_option("--vars-template", options.vars_template, "Empty variable store of the firmware")
+      ->capture_default_str();
   build->add_option("--agent", arguments->agent, "ingot-agent for the image; default: the one beside ingot");
   build->add_flag("--compress", options.compress, "Write disk.raw.zst as well");
   build->add_flag("--plan", arguments->plan, "Print the steps and their inputs, run nothing");

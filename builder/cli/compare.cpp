@@ -19,11 +19,17 @@ Result<int> run_compare(const CompareArguments& arguments) {
   const auto differences = TRY(builder::compare_builds(arguments.left, arguments.right));
   if (arguments.json) {
     auto list = nlohmann::json::array();
-    for (const auto& one : differences) list.push_back({{"structure", one.structure}, {"left", one.left}, {"right", one.right}});
-    print(nlohmann::json{{"identical", differences.empty()}, {"differences", list}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    for (const auto& one : differences)
+      list.push_back({{"structure", one.structure}, {"left", one.left}, {"right", one.right}});
+    print(nlohmann::json{{"identical", differences.empty()}, {"differences", list}}.dump(
+              2, ' ', false, nlohmann::json::error_handler_t::replace) +
+          "\n");
   } else {
-    print(differences.empty() ? "identical to the byte\n" : fmt::format("{} files differ; the first is nearest to the cause:\n", differences.size()));
-    for (const auto& one : differences) print(fmt::format("- {}\n    {}  {}\n    {}  {}\n", one.structure, "left ", one.left, "right", one.right));
+    print(differences.empty()
+              ? "identical to the byte\n"
+              : fmt::format("{} files differ; the first is nearest to the cause:\n", differences.size()));
+    for (const auto& one : differences)
+      print(fmt::format("- {}\n    {}  {}\n    {}  {}\n", one.structure, "left ", one.left, "right", one.right));
   }
   return differences.empty() ? exit_ok : exit_findings;
 }

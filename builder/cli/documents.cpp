@@ -28,7 +28,8 @@ Result<crypto::PublicKey> baseline_key(const std::string& key_path, const std::s
   std::string path = key_path;
   if (path.empty()) {
     path = (std::filesystem::path(baseline_path).parent_path() / "baseline.pub").string();
-    say(fmt::format("note: trusting {} because it lies beside the baseline; give --key to pin the key you trust", path));
+    say(fmt::format("note: trusting {} because it lies beside the baseline; give --key to pin the key you trust",
+                    path));
   }
   const auto pem = TRY_IN("the key that signs baselines", read_file(path, 1u << 20));
   return TRY_IN(path, crypto::PublicKey::from_pem(as_text(pem)));

@@ -22,13 +22,18 @@ nlohmann::json event_json(std::size_t index, const Event& event) {
   auto digests = nlohmann::json::object();
   for (const auto& [alg, digest] : event.digests) digests[to_text(alg)] = to_hex(digest);
   const auto described = codec::describe_event(event);
-  return {{"index", index}, {"pcr", event.pcr}, {"type", to_text(event.type)}, {"digests", digests}, {"data", {{"component", described.component}, {"text", described.text}, {"vouched", described.vouched}}}};
+  return {{"index", index},
+          {"pcr", event.pcr},
+          {"type", to_text(event.type)},
+          {"digests", digests},
+          {"data", {{"component", described.component}, {"text", described.text}, {"vouched", described.vouched}}}};
 }
 
 /// A text that the digest does not vouch for is marked: anybody could have written it.
 std::string event_line(const Event& event) {
   const auto described = codec::describe_event(event);
-  return fmt::format("{}{}{}{}", described.component, described.text.empty() ? "" : ": ", described.text, described.vouched || described.text.empty() ? "" : " (not vouched for)");
+  return fmt::format("{}{}{}{}", described.component, described.text.empty() ? "" : ": ", described.text,
+                     described.vouched || described.text.empty() ? "" : " (not vouched for)");
 }
 
 Result<int> run_log(const LogArguments& arguments) {
@@ -41,14 +46,15 @@ Result<int> run_log(const LogArguments& arguments) {
     for (const auto& algorithm : log.algorithms) banks.push_back(to_text(algorithm.alg));
     auto events = nlohmann::json::array();
     for (std::size_t i = 0; i < log.events.size(); ++i) events.push_back(event_json(i, log.events[i]));
-    const nlohmann::json document{{"format", format},    {"banks", banks},           {"event_count", log.events.size()}, {"events", events},
-                                  {"pcrs", to_json(pcrs)}, {"problems", nlohmann::json::array()}};
+    const nlohmann::json document{{"format", format}, {"banks", banks},        {"event_count", log.events.size()},
+                                  {"events", events}, {"pcrs", to_json(pcrs)}, {"problems", nlohmann::json::array()}};
     print(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return exit_ok;
   }
   std::string text = fmt::format("{} log, {} events\n", format, log.events.size());
   for (std::size_t i = 0; i < log.events.size(); ++i)
-    text += fmt::format("{:>4}  pcr {:<2} {:<34} {}\n", i, log.events[i].pcr, to_text(log.events[i].type), event_line(log.events[i]));
+    text += fmt::format("{:>4}  pcr {:<2} {:<34} {}\n", i, log.events[i].pcr, to_text(log.events[i].type),
+                        event_line(log.events[i]));
   for (const auto& [alg, bank] : pcrs) {
     text += fmt::format("\n{}:\n", to_text(alg));
     for (const auto& [index, value] : bank) text += fmt::format("  {:<2} {}\n", index, to_hex(value));

@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
   using namespace ingot;
   // A reader that goes away is an error of write(), not a reason to die with half a file.
   std::signal(SIGPIPE, SIG_IGN);
-  CLI::App app{"Ingot casts golden images for immutable nodes, and proves that a booted node is what was cast.", "ingot"};
+  CLI::App app{"Ingot casts golden images for immutable nodes, and proves that a booted node is what was cast.",
+               "ingot"};
   app.set_version_flag("--version", INGOT_VERSION);
   app.require_subcommand(1);
   app.footer(exit_text);

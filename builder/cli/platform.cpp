@@ -52,7 +52,8 @@ Result<int> run_compute(const PlatformArguments& arguments) {
   const auto computed = TRY(compute(arguments.firmware, arguments.vars));
   const auto pcrs = measure::replay_expected(computed.secure_boot, {});
   auto events = nlohmann::json::array();
-  std::string text = fmt::format("firmware sha256 {}\nSMM {}\n", computed.firmware_sha256, computed.smm ? "required" : "not used");
+  std::string text =
+      fmt::format("firmware sha256 {}\nSMM {}\n", computed.firmware_sha256, computed.smm ? "required" : "not used");
   if (computed.dxe_volume) {
     const ExpectedEvent event{0, EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB, *computed.dxe_volume, "DXEFV", "", ""};
     events.push_back(to_json(event));
@@ -89,12 +90,14 @@ Result<int> cross_check(const Platform& platform, const PlatformArguments& argum
   int status = exit_ok;
   const auto expect = [&](PcrIndex pcr, const Digests& digests, std::string_view what) {
     if (contains(platform, pcr, digests)) return;
-    say(fmt::format("differs: the machine did not measure the {} of {} into PCR {}", what, pcr == 0 ? arguments.firmware : arguments.vars, pcr));
+    say(fmt::format("differs: the machine did not measure the {} of {} into PCR {}", what,
+                    pcr == 0 ? arguments.firmware : arguments.vars, pcr));
     status = exit_findings;
   };
   if (computed.dxe_volume) expect(0, *computed.dxe_volume, "DXE firmware volume");
   for (const auto& event : computed.secure_boot) expect(event.pcr, event.digests, event.cause);
-  if (status == exit_ok) say(fmt::format("the machine measured what {} and {} say", arguments.firmware, arguments.vars));
+  if (status == exit_ok)
+    say(fmt::format("the machine measured what {} and {} say", arguments.firmware, arguments.vars));
   return status;
 }
 
@@ -105,7 +108,8 @@ Result<int> run_learn(const PlatformArguments& arguments) {
     platform.name = arguments.name;
     platform.shape = arguments.shape;
     if (learned && learned->events != platform.events) {
-      say(fmt::format("differs: {} and {} come from machines of different platforms", arguments.evidence.front(), path));
+      say(fmt::format("differs: {} and {} come from machines of different platforms", arguments.evidence.front(),
+                      path));
       return exit_findings;
     }
     learned = std::move(platform);
@@ -127,7 +131,8 @@ Result<int> run_learn(const PlatformArguments& arguments) {
 }  // namespace
 
 void add_platform(CLI::App& app, Action& action) {
-  auto* platform = app.add_subcommand("platform", "The firmware side of a machine class: PCR 0-3, 6 and the variables of 7");
+  auto* platform =
+      app.add_subcommand("platform", "The firmware side of a machine class: PCR 0-3, 6 and the variables of 7");
   platform->require_subcommand(1);
   auto arguments = std::make_shared<PlatformArguments>();
   auto* learn = platform->add_subcommand("learn", "From evidence of reference machines");
@@ -140,11 +145,13 @@ void add_platform(CLI::App& app, Action& action) {
   learn->add_option("--shape", arguments->shape, "Its shape in words");
   learn->add_option("--keys", arguments->keys, "Key folder to sign with");
   learn->add_option("--out", arguments->out, "File to write; default: standard output");
-  auto* firmware = learn->add_option("--firmware", arguments->firmware, "Firmware file to hold the measurements against");
+  auto* firmware =
+      learn->add_option("--firmware", arguments->firmware, "Firmware file to hold the measurements against");
   learn->add_option("--vars", arguments->vars, "Variable store to hold PCR 7 against")->needs(firmware);
   firmware->needs(learn->get_option("--vars"));
   auto* compute = platform->add_subcommand("compute", "What follows from a firmware file and a variable store alone");
-  compute->footer("Example: ingot platform compute /usr/share/OVMF/OVMF_CODE_4M.secboot.fd --vars out/inference/VARS.fd");
+  compute->footer(
+      "Example: ingot platform compute /usr/share/OVMF/OVMF_CODE_4M.secboot.fd --vars out/inference/VARS.fd");
   compute->add_option("FIRMWARE", arguments->firmware, "Firmware file (CODE.fd)")->required();
   compute->add_option("--vars", arguments->vars, "Variable store (VARS.fd)")->required();
   compute->add_flag("--json", arguments->json, "JSON on standard output");

@@ -1,3 +1,5 @@
+#include "ingot/measure/predict.hpp"
+
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -8,7 +10,6 @@
 #include "ingot/builder/build.hpp"
 #include "ingot/check/boot.hpp"
 #include "ingot/check/image.hpp"
-#include "ingot/measure/predict.hpp"
 #include "ingot/measure/uki.hpp"
 #include "render.hpp"
 
@@ -56,8 +57,10 @@ Result<int> predict_uki(const PredictArguments& arguments) {
 Result<Buffer> find_db(const std::string& vars_path) {
   if (vars_path.empty()) return Buffer{};
   for (auto& variable : TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, 16u << 20)))))
-    if (variable.name == "db" && variable.guid == codec::efi_image_security_database_guid) return std::move(variable.data);
-  return fail(ErrorCode::malformed, fmt::format("{} has no db variable", vars_path), "give a variable store with Secure Boot keys");
+    if (variable.name == "db" && variable.guid == codec::efi_image_security_database_guid)
+      return std::move(variable.data);
+  return fail(ErrorCode::malformed, fmt::format("{} has no db variable", vars_path),
+              "give a variable store with Secure Boot keys");
 }
 
 Result<int> predict_image(PredictArguments& arguments) {
@@ -70,7 +73,8 @@ Result<int> predict_image(PredictArguments& arguments) {
   }
   const auto image = TRY_IN(disk_path, check::open_image(TRY(file_source(disk_path))));
   const auto db = TRY(find_db(arguments.vars));
-  auto baseline = TRY_IN(disk_path, measure::predict_image({image.disk.get(), image.uki.get(), db, split_phases(arguments.phases)}));
+  auto baseline = TRY_IN(
+      disk_path, measure::predict_image({image.disk.get(), image.uki.get(), db, split_phases(arguments.phases)}));
   std::vector<ExpectedEvent> events;
   if (!arguments.platform.empty()) {
     const auto key = TRY(baseline_key(arguments.key, arguments.platform));
@@ -88,7 +92,10 @@ Result<int> predict_image(PredictArguments& arguments) {
     phases.push_back({{"phase", phase.phase_path}, {"pcr11", values}});
   }
   if (arguments.json)
-    print(nlohmann::json{{"events", events_json(events)}, {"pcrs", to_json(pcrs)}, {"phases", phases}, {"stub", baseline.stub}}.dump(2) + "\n");
+    print(nlohmann::json{
+              {"events", events_json(events)}, {"pcrs", to_json(pcrs)}, {"phases", phases}, {"stub", baseline.stub}}
+              .dump(2) +
+          "\n");
   else
     print(render_events(events, pcrs));
   return exit_ok;
@@ -103,7 +110,8 @@ void add_predict(CLI::App& app, Action& action) {
   auto* uki = predict->add_subcommand("uki", "What booting one UKI measures: PCR 4, 9, 11-14");
   uki->footer("Example: ingot predict uki out/inference/uki.efi --json");
   uki->add_option("FILE", arguments->path, "UKI")->required();
-  auto* image = predict->add_subcommand("image", "What booting a disk image measures: PCR 4, 5, 7, 9, 11-14, and the platform's with --platform");
+  auto* image = predict->add_subcommand(
+      "image", "What booting a disk image measures: PCR 4, 5, 7, 9, 11-14, and the platform's with --platform");
   image->footer("Example: ingot predict image out/inference --platform platform.json --key keys/baseline.pub");
   image->add_option("IMAGE", arguments->path, "Output folder or disk.raw")->required();
   image->add_option("--platform", arguments->platform, "Signed platform: adds PCR 0-3, 6 and 7");

@@ -1,3 +1,5 @@
+#include "ingot/rig/rig.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +14,6 @@
 #include "ingot/check/boot.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/crypto/random.hpp"
-#include "ingot/rig/rig.hpp"
 #include "ingot/rig/probe_disk.hpp"
 #include "ingot/rig/tamper.hpp"
 
@@ -58,7 +59,8 @@ Result<void> complete(RigArguments& arguments, const std::string& scratch) {
 }
 
 Result<rig::BootOutcome> boot_once(RigArguments& arguments) {
-  const auto scratch = TRY(builder::TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-rig-"));
+  const auto scratch =
+      TRY(builder::TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-rig-"));
   TRY(complete(arguments, scratch.path()));
   TerminalProgress progress;
   return rig::boot(arguments.request, progress);
@@ -73,8 +75,10 @@ Result<int> run_boot(RigArguments& arguments) {
   const auto outcome = TRY(boot_once(arguments));
   if (arguments.json) print(outcome_json(outcome, arguments).dump(2) + "\n");
   if (outcome.end == rig::BootEnd::timed_out)
-    return fail(ErrorCode::timeout, fmt::format("no evidence after {:.0f} s; the console ended with:\n{}", outcome.seconds, outcome.serial_tail),
-                "give more --timeout, or look at the whole console with --serial FILE");
+    return fail(
+        ErrorCode::timeout,
+        fmt::format("no evidence after {:.0f} s; the console ended with:\n{}", outcome.seconds, outcome.serial_tail),
+        "give more --timeout, or look at the whole console with --serial FILE");
   if (outcome.end != rig::BootEnd::evidence) {
     say(fmt::format("boot: {} after {:.0f} s: {}", to_text(outcome.end), outcome.seconds, outcome.reason));
     return exit_findings;
@@ -87,17 +91,19 @@ Result<int> run_boot(RigArguments& arguments) {
 
 std::string describe_shape(const RigArguments& arguments) {
   const auto& shape = arguments.request.shape;
-  return fmt::format("QEMU q35, {} MiB, {} vCPUs{}{}, {}", shape.memory_mib, shape.cpus, shape.nic ? ", virtio network card" : "",
-                     shape.second_disk ? ", second disk" : "",
-                     arguments.request.firmware.empty() ? "Debian OVMF with Secure Boot"
-                                                        : std::filesystem::path(arguments.request.firmware).filename().string());
+  return fmt::format("QEMU q35, {} MiB, {} vCPUs{}{}, {}", shape.memory_mib, shape.cpus,
+                     shape.nic ? ", virtio network card" : "", shape.second_disk ? ", second disk" : "",
+                     arguments.request.firmware.empty()
+                         ? "Debian OVMF with Secure Boot"
+                         : std::filesystem::path(arguments.request.firmware).filename().string());
 }
 
 Result<int> run_learn(RigArguments& arguments) {
   arguments.probe = true;
   const auto outcome = TRY(boot_once(arguments));
   if (outcome.end != rig::BootEnd::evidence) {
-    say(fmt::format("probe: {} after {:.0f} s: {}\n{}", to_text(outcome.end), outcome.seconds, outcome.reason, outcome.serial_tail));
+    say(fmt::format("probe: {} after {:.0f} s: {}\n{}", to_text(outcome.end), outcome.seconds, outcome.reason,
+                    outcome.serial_tail));
     return exit_findings;
   }
   auto platform = TRY(check::learn_platform(outcome.evidence));
@@ -114,7 +120,9 @@ void add_machine_options(CLI::App* app, const std::shared_ptr<RigArguments>& arg
   app->add_option("IMAGE", arguments->image, "Output folder of a build")->required();
   app->add_option("--firmware", request.firmware, "Firmware (CODE.fd); default: Debian's OVMF with Secure Boot");
   app->add_option("--vars", request.vars, "Variable store (VARS.fd); default: the image's");
-  app->add_option("--memory", request.shape.memory_mib, "Memory in MiB")->capture_default_str()->check(CLI::Range(512, 1 << 20));
+  app->add_option("--memory", request.shape.memory_mib, "Memory in MiB")
+      ->capture_default_str()
+      ->check(CLI::Range(512, 1 << 20));
   app->add_option("--cpus", request.shape.cpus, "Virtual CPUs")->capture_default_str()->check(CLI::Range(1, 64));
   app->add_flag("--nic", request.shape.nic, "A virtio network card with its option ROM");
   app->add_flag("--second-disk", request.shape.second_disk, "An empty second disk");
@@ -136,9 +144,11 @@ void add_rig(CLI::App& app, Action& action) {
   add_machine_options(boot, arguments);
   boot->add_option("--evidence", arguments->evidence, "File to write the evidence to (- for standard output)");
   boot->add_option("--nonce", arguments->nonce, "Nonce to hand in, hexadecimal; default: random");
-  boot->add_option("--node", arguments->request.node_state, "Folder that keeps this node's variables, TPM and disk changes over boots");
+  boot->add_option("--node", arguments->request.node_state,
+                   "Folder that keeps this node's variables, TPM and disk changes over boots");
   boot->add_option("--tamper", arguments->tamper, "Attack to carry out on a copy first");
-  boot->add_option("--vars-template", arguments->vars_template, "Empty variable store, for --tamper db-cert")->capture_default_str();
+  boot->add_option("--vars-template", arguments->vars_template, "Empty variable store, for --tamper db-cert")
+      ->capture_default_str();
   boot->add_flag("--probe", arguments->probe, "Boot the probe instead of the image (10 s)");
   boot->add_flag("--json", arguments->json, "Outcome as JSON on standard output");
   auto* learn = rig->add_subcommand("learn", "Boot the probe on a machine shape and sign the platform it reports");

@@ -49,7 +49,8 @@ void TerminalProgress::at(std::uint64_t done, std::uint64_t total) {
   drawn_ = now;
   constexpr std::size_t width = 24;
   if (total == 0) return redraw(fmt::format("{} ...", done));
-  const auto filled = static_cast<std::size_t>(static_cast<double>(width) * std::min(1.0, static_cast<double>(done) / static_cast<double>(total)));
+  const auto filled = static_cast<std::size_t>(static_cast<double>(width) *
+                                               std::min(1.0, static_cast<double>(done) / static_cast<double>(total)));
   redraw(fmt::format("[{}{}] {:3.0f} %", std::string(filled, '#'), std::string(width - filled, '.'),
                      100.0 * static_cast<double>(done) / static_cast<double>(total)));
 }
@@ -76,7 +77,8 @@ void TerminalProgress::finish() {
 }
 
 std::string default_cache() {
-  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base != '\0') return std::string(base) + "/ingot";
+  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base != '\0')
+    return std::string(base) + "/ingot";
   const char* home = std::getenv("HOME");
   return std::string(home != nullptr ? home : "/root") + "/.cache/ingot";
 }

@@ -47,7 +47,8 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
   for (const auto& path : arguments.releases) question.other_releases.push_back(TRY(load_baseline(path, key)));
   if (!arguments.nonce.empty()) {
     question.nonce = parse_hex(arguments.nonce);
-    if (!question.nonce) return fail(ErrorCode::usage, "--nonce is not hexadecimal", "give the nonce that was handed to the node");
+    if (!question.nonce)
+      return fail(ErrorCode::usage, "--nonce is not hexadecimal", "give the nonce that was handed to the node");
   }
   const auto evidence = TRY(load_evidence(arguments.evidence));
   return deliver_verdict(TRY_IN(arguments.evidence, check::check_boot(question, evidence)), arguments.json);
@@ -55,30 +56,43 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
 
 Result<int> verify_image(const VerifyArguments& arguments) {
   const std::string folder = arguments.image + "/";
-  const std::string baseline_path = arguments.baseline.empty() ? folder + builder::output::baseline : arguments.baseline;
+  const std::string baseline_path =
+      arguments.baseline.empty() ? folder + builder::output::baseline : arguments.baseline;
   const auto key = TRY(baseline_key(arguments.key, baseline_path));
   const auto baseline = TRY(load_baseline(baseline_path, key));
-  const auto image = TRY_IN(folder + builder::output::disk, check::open_image(TRY(file_source(folder + builder::output::disk))));
+  const auto image =
+      TRY_IN(folder + builder::output::disk, check::open_image(TRY(file_source(folder + builder::output::disk))));
   Buffer db;
   for (auto& variable : TRY(codec::decode_variable_store(TRY(read_file(folder + builder::output::vars, 16u << 20)))))
     if (variable.name == "db") db = std::move(variable.data);
   auto findings = TRY(check::check_image(image, baseline, db));
   const auto artifacts = TRY(load_provenance(folder + builder::output::provenance, key));
-  const auto changed = TRY(check::check_artifacts(artifacts, [&](const std::string& name) { return file_source(folder + name); }));
+  const auto changed =
+      TRY(check::check_artifacts(artifacts, [&](const std::string& name) { return file_source(folder + name); }));
   findings.insert(findings.end(), changed.begin(), changed.end());
   if (arguments.json) {
     auto list = nlohmann::json::array();
     for (const auto& finding : findings)
-      list.push_back({{"kind", to_text(finding.kind)}, {"subject", finding.subject}, {"expected", finding.expected},
-                      {"observed", finding.observed}, {"cause", finding.cause}, {"remedy", to_text(finding.remedy)}});
-    print(nlohmann::json{{"matches", findings.empty()}, {"profile", baseline.profile}, {"version", baseline.version}, {"findings", list}}.dump(2) + "\n");
+      list.push_back({{"kind", to_text(finding.kind)},
+                      {"subject", finding.subject},
+                      {"expected", finding.expected},
+                      {"observed", finding.observed},
+                      {"cause", finding.cause},
+                      {"remedy", to_text(finding.remedy)}});
+    print(nlohmann::json{{"matches", findings.empty()},
+                         {"profile", baseline.profile},
+                         {"version", baseline.version},
+                         {"findings", list}}
+              .dump(2) +
+          "\n");
   } else {
-    print(findings.empty() ? fmt::format("matches: {} version {}, {} files, every block of the root file system included\n", baseline.profile,
-                                         baseline.version, artifacts.size())
-                           : fmt::format("differs: {} findings\n", findings.size()));
+    print(findings.empty()
+              ? fmt::format("matches: {} version {}, {} files, every block of the root file system included\n",
+                            baseline.profile, baseline.version, artifacts.size())
+              : fmt::format("differs: {} findings\n", findings.size()));
     for (const auto& finding : findings)
-      print(fmt::format("- {}\n    expected  {}\n    observed  {}\n    cause     {}\n    do        {}\n", finding.subject, finding.expected,
-                        finding.observed, finding.cause, to_text(finding.remedy)));
+      print(fmt::format("- {}\n    expected  {}\n    observed  {}\n    cause     {}\n    do        {}\n",
+                        finding.subject, finding.expected, finding.observed, finding.cause, to_text(finding.remedy)));
   }
   return findings.empty() ? exit_ok : exit_findings;
 }
@@ -93,7 +107,8 @@ void add_verify(CLI::App& app, Action& action) {
   auto arguments = std::make_shared<VerifyArguments>();
   verify->add_option("--baseline", arguments->baseline, "Signed baseline of the image that should run");
   verify->add_option("--evidence", arguments->evidence, "What the node handed over");
-  verify->add_option("--platform", arguments->platform, "Signed platform of the machine class; without it PCR 0-3 and 6 cannot be judged");
+  verify->add_option("--platform", arguments->platform,
+                     "Signed platform of the machine class; without it PCR 0-3 and 6 cannot be judged");
   verify->add_option("--key", arguments->key, "Public key that baselines and platforms are signed with");
   verify->add_option("--nonce", arguments->nonce, "The nonce that was handed to the node, hexadecimal");
   verify->add_option("--release", arguments->releases, "Baselines of other releases, to name one that still runs");

@@ -13,14 +13,16 @@ constexpr std::string_view agent_path = "/usr/lib/ingot/ingot-agent";
 constexpr std::string_view unit_folder = "/usr/lib/systemd/system/";
 
 /// Units that would hand out a shell or ask a person on the console. A golden node has no such person.
-constexpr std::array masked_units = {"debug-shell.service", "rescue.service", "rescue.target", "systemd-firstboot.service",
-                                     "getty.target",        "getty@.service", "serial-getty@.service", "console-getty.service"};
+constexpr std::array masked_units = {"debug-shell.service",       "rescue.service",       "rescue.target",
+                                     "systemd-firstboot.service", "getty.target",         "getty@.service",
+                                     "serial-getty@.service",     "console-getty.service"};
 
 /// Started by Debian's packages, not wanted unless a later configuration step enables them again.
-constexpr std::array disabled_links = {
-    "/etc/systemd/system/multi-user.target.wants/ssh.service", "/etc/systemd/system/sshd.service",
-    "/etc/systemd/system/timers.target.wants/apt-daily.timer", "/etc/systemd/system/timers.target.wants/apt-daily-upgrade.timer",
-    "/etc/systemd/system/timers.target.wants/dpkg-db-backup.timer"};
+constexpr std::array disabled_links = {"/etc/systemd/system/multi-user.target.wants/ssh.service",
+                                       "/etc/systemd/system/sshd.service",
+                                       "/etc/systemd/system/timers.target.wants/apt-daily.timer",
+                                       "/etc/systemd/system/timers.target.wants/apt-daily-upgrade.timer",
+                                       "/etc/systemd/system/timers.target.wants/dpkg-db-backup.timer"};
 
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -49,7 +51,8 @@ Result<void> add_agent(Tree& tree, const AgentFiles& agent) {
   auto binary = TRY(read_all(*agent.binary, 64u << 20));
   TRY(tree.put_file(std::string(agent_path), std::move(binary), 0755));
   TRY(put_text(tree, std::string(unit_folder) + "ingot-agent.service", agent.unit));
-  return tree.put_symlink(std::string(unit_folder) + "multi-user.target.wants/ingot-agent.service", "../ingot-agent.service");
+  return tree.put_symlink(std::string(unit_folder) + "multi-user.target.wants/ingot-agent.service",
+                          "../ingot-agent.service");
 }
 
 Result<void> add_identity(Tree& tree, const Profile& profile) {
@@ -95,24 +98,29 @@ std::string os_release_value(std::string_view os_release, std::string_view name)
   for (const auto line : split_lines(os_release)) {
     if (!line.starts_with(name) || line.substr(name.size(), 1) != "=") continue;
     auto value = line.substr(name.size() + 1);
-    if (value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'')) value = value.substr(1, value.size() - 2);
+    if (value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\''))
+      value = value.substr(1, value.size() - 2);
     return std::string(value);
   }
   return {};
 }
 
-std::string kernel_command_line(const Profile& profile) { return fmt::format("{}", fmt::join(profile.kernel.command_line, " ")); }
+std::string kernel_command_line(const Profile& profile) {
+  return fmt::format("{}", fmt::join(profile.kernel.command_line, " "));
+}
 
 Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
   if (tree.resolve("/usr/lib/systemd/systemd") == nullptr)
-    return fail(ErrorCode::missing, "the base tree has no /usr/lib/systemd/systemd", "add systemd to base.packages or use a base that has it");
+    return fail(ErrorCode::missing, "the base tree has no /usr/lib/systemd/systemd",
+                "add systemd to base.packages or use a base that has it");
   TRY(lock_accounts(tree));
   TRY(add_identity(tree, profile));
   TRY(add_agent(tree, agent));
   for (const auto* unit : masked_units) TRY(tree.put_symlink(fmt::format("/etc/systemd/system/{}", unit), "/dev/null"));
   for (const auto* link : disabled_links) tree.remove(link);
   // The kernel and initrd travel in the UKI; a second copy on the root would only be unmeasured weight.
-  for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"}) tree.remove(folder);
+  for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"})
+    tree.remove(folder);
   TRY(tree.put_directory("/boot"));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
   return tree;

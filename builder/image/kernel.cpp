@@ -9,7 +9,8 @@ namespace {
 constexpr std::string_view modules_folder = "/usr/lib/modules/";
 
 std::string image_of(const Tree& tree, const std::string& release) {
-  for (const auto& path : {fmt::format("/boot/vmlinuz-{}", release), fmt::format("/usr/lib/modules/{}/vmlinuz", release)})
+  for (const auto& path :
+       {fmt::format("/boot/vmlinuz-{}", release), fmt::format("/usr/lib/modules/{}/vmlinuz", release)})
     if (const auto* entry = tree.resolve(path); entry != nullptr && entry->type == EntryType::file) return path;
   return {};
 }

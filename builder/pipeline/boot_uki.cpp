@@ -43,7 +43,8 @@ Result<UkiParts> boot_parts(const Tree& base, const std::string& stub) {
   return parts;
 }
 
-Result<void> make_signed_uki(UkiParts parts, PcrPolicy policy, const signer::KeyFolder& keys, const std::string& out_path) {
+Result<void> make_signed_uki(UkiParts parts, PcrPolicy policy, const signer::KeyFolder& keys,
+                             const std::string& out_path) {
   const auto db = TRY(signer::SigningKey::load(keys.key("db"), keys.certificate("db")));
   parts.pcr_public_key_pem.clear();
   parts.pcr_signature_json.clear();

@@ -41,16 +41,21 @@ struct Build {
 std::string root_format(const Profile::Root& root) {
   const auto name = [](Compression compression) {
     switch (compression) {
-      case Compression::zstd: return "zstd";
-      case Compression::lz4: return "lz4";
-      case Compression::lz4hc: return "lz4hc";
-      case Compression::xz: return "xz";
-      case Compression::gzip: return "gzip";
+      case Compression::zstd:
+        return "zstd";
+      case Compression::lz4:
+        return "lz4";
+      case Compression::lz4hc:
+        return "lz4hc";
+      case Compression::xz:
+        return "xz";
+      case Compression::gzip:
+        return "gzip";
     }
     return "";
   };
-  return fmt::format("{} {} {}", root.filesystem == RootFilesystem::squashfs ? "squashfs" : "erofs", name(root.compression),
-                     root.compression_level);
+  return fmt::format("{} {} {}", root.filesystem == RootFilesystem::squashfs ? "squashfs" : "erofs",
+                     name(root.compression), root.compression_level);
 }
 
 /// A digest for one purpose out of the build's own inputs: the same inputs give the same salts and UUIDs.
@@ -83,8 +88,8 @@ Result<void> make_root(Build& build, const Tree& tree) {
   // The verity step is cheap next to the check that a cached tree would need: it always runs.
   build.progress.step("verity", "SHA-256 tree over the root image");
   build.verity_image = build.out.file(output::verity);
-  build.verity = TRY(make_verity(build.root_image, derive("verity salt", digest), derive_guid(derive("verity uuid", digest)),
-                                 build.verity_image, build.progress));
+  build.verity = TRY(make_verity(build.root_image, derive("verity salt", digest),
+                                 derive_guid(derive("verity uuid", digest)), build.verity_image, build.progress));
   return write_file(build.out.file(output::root_hash), as_bytes(to_hex(build.verity.root_hash) + "\n"));
 }
 
@@ -109,7 +114,8 @@ Result<UkiParts> common_parts(const Build& build, const BaseTree& base) {
 Result<void> make_boot_uki(Build& build, const BaseTree& base) {
   auto parts = TRY(common_parts(build, base));
   parts.initrd = TRY(file_source(build.initrd));
-  parts.command_line = fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
+  parts.command_line =
+      fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
   build.progress.step("uki", parts.command_line);
   return make_signed_uki(std::move(parts), PcrPolicy::signed_by_pcr_key, build.keys, build.out.file(output::uki));
 }
@@ -131,19 +137,24 @@ Result<void> make_disk_image(Build& build) {
   const auto uki_digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(output::uki)))));
   const std::string root_hash = to_hex(build.verity.root_hash);
   const Buffer volume = derive("esp volume id", to_hex(uki_digest));
-  const auto volume_id = static_cast<std::uint32_t>(volume[0] | volume[1] << 8 | volume[2] << 16) | std::uint32_t{volume[3]} << 24;
+  const auto volume_id =
+      static_cast<std::uint32_t>(volume[0] | volume[1] << 8 | volume[2] << 16) | std::uint32_t{volume[3]} << 24;
   build.progress.step("disk", "ESP, root, verity in a GPT");
   TRY(make_esp({{"EFI/BOOT/BOOTX64.EFI", build.out.file(output::uki)}}, build.profile.disk.esp_size_bytes, volume_id,
                build.out.file(output::esp)));
 
   const Bytes hash = build.verity.root_hash;
-  const auto id = [&](std::string_view purpose) { return derive_guid(derive(purpose, root_hash + build.profile.name)); };
+  const auto id = [&](std::string_view purpose) {
+    return derive_guid(derive(purpose, root_hash + build.profile.name));
+  };
   std::vector<DiskPartition> partitions = {
       {codec::esp_type, id("esp partition"), "esp", build.out.file(output::esp), build.profile.disk.esp_size_bytes},
-      {codec::root_x86_64_type, guid_from_big_endian(hash.first(16)), "root", build.root_image, build.profile.disk.root_size_bytes},
+      {codec::root_x86_64_type, guid_from_big_endian(hash.first(16)), "root", build.root_image,
+       build.profile.disk.root_size_bytes},
       {codec::root_verity_x86_64_type, guid_from_big_endian(hash.last(16)), "root-verity", build.verity_image, 0}};
   if (build.profile.disk.data_size_bytes != 0)
-    partitions.push_back({codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
+    partitions.push_back(
+        {codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
   TRY(make_disk(id("disk"), partitions, build.out.file(output::disk), build.progress));
   auto root = TRY(OutputFile::create(build.out.file(output::root)));
   TRY(root.copy_at(0, *TRY(file_source(build.root_image))));
@@ -151,14 +162,16 @@ Result<void> make_disk_image(Build& build) {
   TRY(root.commit());
   if (!build.options.compress) return {};
   build.progress.step("compress", "disk.raw.zst");
-  TRY(run_checked({.argv = {"zstd", "-q", "-T0", "-3", build.out.file(output::disk), "-o", build.out.file("disk.raw.zst")}}));
+  TRY(run_checked(
+      {.argv = {"zstd", "-q", "-T0", "-3", build.out.file(output::disk), "-o", build.out.file("disk.raw.zst")}}));
   return {};
 }
 
 Result<void> write_variable_store(const Build& build, const codec::SecureBootKeys& keys) {
   build.progress.step("variables", "PK, KEK, db, dbx enrolled, Secure Boot on");
   const auto empty = TRY(read_file(build.options.vars_template, 16u << 20));
-  const auto store = TRY_IN(build.options.vars_template, codec::write_variables(empty, codec::secure_boot_variables(keys)));
+  const auto store =
+      TRY_IN(build.options.vars_template, codec::write_variables(empty, codec::secure_boot_variables(keys)));
   return write_file(build.out.file(output::vars), store);
 }
 
@@ -183,20 +196,22 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
 Result<void> write_documents(const Build& build, const Tree& tree, const BaseTree& base, const Baseline& baseline) {
   build.progress.step("documents", "manifest, SBOMs, provenance");
   const auto os_release = TRY(read_tree_file(tree, "/etc/os-release", 1u << 20));
-  const SbomSubject subject{build.profile.name, build.profile.version, os_release_value(as_text(os_release), "ID") + "-" + os_release_value(as_text(os_release), "VERSION_ID"),
-                            baseline.manifest_sha256};
+  const SbomSubject subject{
+      build.profile.name, build.profile.version,
+      os_release_value(as_text(os_release), "ID") + "-" + os_release_value(as_text(os_release), "VERSION_ID"),
+      baseline.manifest_sha256};
   const auto packages = TRY(read_packages(tree, base.packages));
   TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<codec::BuildArtifact> artifacts;
-  for (const auto* name : {output::disk, output::uki, output::probe, output::root, output::verity, output::vars, output::baseline, output::manifest,
-                           output::sbom_cyclonedx, output::sbom_spdx}) {
+  for (const auto* name : {output::disk, output::uki, output::probe, output::root, output::verity, output::vars,
+                           output::baseline, output::manifest, output::sbom_cyclonedx, output::sbom_spdx}) {
     const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));
     artifacts.push_back({name, to_hex(digest)});
   }
   const auto tool = TRY(root_tool_version(build.profile.root));
-  const auto statement = render_provenance(build.profile, artifacts, base.packages,
-                                           {{"ingot", INGOT_VERSION}, {"root image", tool}});
+  const auto statement =
+      render_provenance(build.profile, artifacts, base.packages, {{"ingot", INGOT_VERSION}, {"root image", tool}});
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
   const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
   return write_file(build.out.file(output::provenance), as_bytes(codec::encode_dsse(envelope)));
@@ -214,7 +229,8 @@ Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, 
   auto out = TRY(OutputFolder::open(options.out));
   Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}};
   const auto secure_boot = TRY(signer::secure_boot_keys(keys));
-  BaseOptions base_options{options.cache, options.mirror, options.offline, options.update_lock, lock_path(profile, options)};
+  BaseOptions base_options{options.cache, options.mirror, options.offline, options.update_lock,
+                           lock_path(profile, options)};
   const auto base = TRY(make_base_tree(profile, base_options, progress));
 
   progress.step("overlay", fmt::format("{} files of the profile, agent, locks", profile.files.size()));

@@ -46,12 +46,15 @@ Result<OutputFolder> OutputFolder::open(const std::string& given) {
   if (lock < 0) return fail(io_error(fmt::format("opening {}", given), errno));
   OutputFolder folder(lock, path.string(), {});
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
-    return fail(ErrorCode::busy, fmt::format("another build is working on {}", given), "wait for it, or give another --out");
+    return fail(ErrorCode::busy, fmt::format("another build is working on {}", given),
+                "wait for it, or give another --out");
   if (!may_be_replaced(path))
-    return fail(ErrorCode::usage, fmt::format("{} holds files that no build made", given), "give an empty or new folder as --out");
+    return fail(ErrorCode::usage, fmt::format("{} holds files that no build made", given),
+                "give an empty or new folder as --out");
   clear_leftovers(path);
   std::string work = (path.parent_path() / (work_prefix(path) + "XXXXXX")).string();
-  if (::mkdtemp(work.data()) == nullptr) return fail(io_error(fmt::format("creating a folder beside {}", given), errno));
+  if (::mkdtemp(work.data()) == nullptr)
+    return fail(io_error(fmt::format("creating a folder beside {}", given), errno));
   folder.work_ = work;
   if (::chmod(work.c_str(), 0755) != 0) return fail(io_error(fmt::format("setting the mode of {}", work), errno));
   return folder;

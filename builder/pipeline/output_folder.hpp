@@ -21,7 +21,8 @@ class OutputFolder {
   Result<void> commit();
 
  private:
-  OutputFolder(int lock, std::string path, std::string work) : lock_(lock), path_(std::move(path)), work_(std::move(work)) {}
+  OutputFolder(int lock, std::string path, std::string work)
+      : lock_(lock), path_(std::move(path)), work_(std::move(work)) {}
   int lock_;
   std::string path_;
   std::string work_;

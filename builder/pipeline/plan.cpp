@@ -32,7 +32,8 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
   steps.push_back(base_step(profile, options));
   PlanStep overlay{"overlay", {{"agent", "ingot-agent and its unit"}}, "the node's tree"};
   for (const auto& file : profile.files)
-    overlay.inputs.emplace_back("file", fmt::format("{} ({} bytes, mode {:04o})", file.path, file.content.size(), file.mode));
+    overlay.inputs.emplace_back("file",
+                                fmt::format("{} ({} bytes, mode {:04o})", file.path, file.content.size(), file.mode));
   steps.push_back(std::move(overlay));
   steps.push_back({"root image",
                    {{"filesystem", profile.root.filesystem == RootFilesystem::squashfs ? "squashfs" : "erofs"},
@@ -46,14 +47,25 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
                     {"PCR policy key", options.keys + "/pcr.key"},
                     {"Secure Boot key", options.keys + "/db.key"}},
                    output::uki});
-  steps.push_back({"probe", {{"kernel", "the tree's"}, {"init", "ingot-agent"}, {"Secure Boot key", options.keys + "/db.key"}}, output::probe});
-  PlanStep disk{"disk", {{"esp", mib(profile.disk.esp_size_bytes)}, {"root", output::root}, {"root-verity", output::verity}}, output::disk};
+  steps.push_back({"probe",
+                   {{"kernel", "the tree's"}, {"init", "ingot-agent"}, {"Secure Boot key", options.keys + "/db.key"}},
+                   output::probe});
+  PlanStep disk{"disk",
+                {{"esp", mib(profile.disk.esp_size_bytes)}, {"root", output::root}, {"root-verity", output::verity}},
+                output::disk};
   if (profile.disk.data_size_bytes != 0) disk.inputs.emplace_back("data", mib(profile.disk.data_size_bytes));
   steps.push_back(std::move(disk));
-  steps.push_back({"variables", {{"empty store", options.vars_template}, {"certificates", options.keys + "/{PK,KEK,db}.crt"}}, output::vars});
-  steps.push_back({"baseline", {{"signed bytes", fmt::format("{}, {}", output::disk, output::uki)}, {"key", options.keys + "/baseline.key"}}, output::baseline});
-  steps.push_back({"documents", {{"tree", "every file's digest, package database"}},
-                   fmt::format("{} {} {} {}", output::manifest, output::sbom_cyclonedx, output::sbom_spdx, output::provenance)});
+  steps.push_back({"variables",
+                   {{"empty store", options.vars_template}, {"certificates", options.keys + "/{PK,KEK,db}.crt"}},
+                   output::vars});
+  steps.push_back(
+      {"baseline",
+       {{"signed bytes", fmt::format("{}, {}", output::disk, output::uki)}, {"key", options.keys + "/baseline.key"}},
+       output::baseline});
+  steps.push_back(
+      {"documents",
+       {{"tree", "every file's digest, package database"}},
+       fmt::format("{} {} {} {}", output::manifest, output::sbom_cyclonedx, output::sbom_spdx, output::provenance)});
   return steps;
 }
 

@@ -43,7 +43,8 @@ Result<std::optional<std::uint64_t>> first_difference(const ByteSource& left, co
 Result<Difference> at_byte(std::string structure, const Sides& sides, std::uint64_t at) {
   const auto show = [&](const ByteSource& source) -> Result<std::string> {
     if (at >= source.size()) return fmt::format("ends at byte {}", source.size());
-    return fmt::format("byte {}: {}", at, to_hex(TRY(read_part(source, at, std::min<std::uint64_t>(8, source.size() - at), 8))));
+    return fmt::format("byte {}: {}", at,
+                       to_hex(TRY(read_part(source, at, std::min<std::uint64_t>(8, source.size() - at), 8))));
   };
   auto left = TRY(show(*sides.left));
   auto right = TRY(show(*sides.right));
@@ -54,6 +55,13 @@ Result<Found> plain(const std::string& name, const Sides& sides) {
   const auto at = TRY(first_difference(*sides.left, *sides.right));
   if (!at) return Found{};
   return Found{TRY(at_byte(name, sides, *at))};
+}
+
+/// What an entry of a list says that it is of.
+std::string label_of(const nlohmann::json& entry) {
+  for (const auto* name : {"path", "name", "cause"})
+    if (entry.is_object() && entry.contains(name) && entry[name].is_string()) return entry[name].get<std::string>();
+  return {};
 }
 
 /// First JSON pointer at which two documents differ.
@@ -79,8 +87,10 @@ Found first_json_difference(const nlohmann::json& left, const nlohmann::json& ri
       if (i >= left.size()) return Difference{here, "nothing", shorten(right[i])};
       if (i >= right.size()) return Difference{here, shorten(left[i]), "nothing"};
       // Entries of lists are told by what they are of, not by their number.
-      const auto label = left[i].is_object() ? left[i].value("path", left[i].value("name", left[i].value("cause", ""))) : "";
-      if (auto found = first_json_difference(left[i], right[i], label.empty() ? here : fmt::format("{} ({})", here, label))) return found;
+      const auto label = label_of(left[i]);
+      if (auto found =
+              first_json_difference(left[i], right[i], label.empty() ? here : fmt::format("{} ({})", here, label)))
+        return found;
     }
   }
   return Difference{pointer, shorten(left), shorten(right)};
@@ -96,7 +106,8 @@ Result<nlohmann::json> read_json(const ByteSource& source, bool in_envelope) {
 
 Result<Found> json_document(const std::string& name, const Sides& sides, bool in_envelope) {
   if (!TRY(first_difference(*sides.left, *sides.right))) return Found{};
-  auto found = first_json_difference(TRY(read_json(*sides.left, in_envelope)), TRY(read_json(*sides.right, in_envelope)), "");
+  auto found =
+      first_json_difference(TRY(read_json(*sides.left, in_envelope)), TRY(read_json(*sides.right, in_envelope)), "");
   if (!found) return plain(name + (in_envelope ? ", signature" : ", white space"), sides);
   found->structure = fmt::format("{}, {}", name, found->structure.empty() ? "the whole document" : found->structure);
   return found;
@@ -109,7 +120,8 @@ Result<Found> uki(const std::string& name, const Sides& sides) {
   const auto right = TRY(codec::decode_pe(*sides.right));
   for (const auto& section : left.sections) {
     const auto* other = right.find(section.name);
-    if (other == nullptr) return Found{Difference{fmt::format("{}, section {}", name, section.name), "there", "missing"}};
+    if (other == nullptr)
+      return Found{Difference{fmt::format("{}, section {}", name, section.name), "there", "missing"}};
     Sides parts;
     parts.left = TRY(slice_source(sides.left, section.raw_offset, section.raw_size));
     parts.right = TRY(slice_source(sides.right, other->raw_offset, other->raw_size));
@@ -124,7 +136,8 @@ Result<Found> uki(const std::string& name, const Sides& sides) {
     return Found{std::move(found)};
   }
   for (const auto& section : right.sections)
-    if (left.find(section.name) == nullptr) return Found{Difference{fmt::format("{}, section {}", name, section.name), "missing", "there"}};
+    if (left.find(section.name) == nullptr)
+      return Found{Difference{fmt::format("{}, section {}", name, section.name), "missing", "there"}};
   const std::uint64_t at = *TRY(first_difference(*sides.left, *sides.right));
   return Found{TRY(at_byte(name + (at < left.size_of_headers ? ", PE headers" : ", signature"), sides, at))};
 }
@@ -151,8 +164,10 @@ Result<Found> compare_one(const std::string& name, const Sides& sides) {
 
 Result<std::vector<Difference>> compare_builds(const std::string& left, const std::string& right) {
   // In the order in which one follows from the other, so that the first row is nearest to the cause.
-  constexpr std::array names = {output::manifest, output::root,     output::verity,         output::root_hash,  output::uki,        output::probe,       output::esp,
-                                output::disk,     output::vars,     output::baseline,       output::baseline_key, output::sbom_cyclonedx, output::sbom_spdx, output::provenance};
+  constexpr std::array names = {output::manifest,  output::root,      output::verity,       output::root_hash,
+                                output::uki,       output::probe,     output::esp,          output::disk,
+                                output::vars,      output::baseline,  output::baseline_key, output::sbom_cyclonedx,
+                                output::sbom_spdx, output::provenance};
   std::vector<Difference> differences;
   for (const std::string name : names) {
     Sides sides;

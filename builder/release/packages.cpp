@@ -1,4 +1,5 @@
-// The tree's own package database. Debian Policy 5.1, "Syntax of control files"; DEP-5, "Machine-readable debian/copyright".
+// The tree's own package database. Debian Policy 5.1, "Syntax of control files"; DEP-5, "Machine-readable
+// debian/copyright".
 #include <algorithm>
 #include <map>
 #include <set>
@@ -72,7 +73,9 @@ Result<std::vector<InstalledPackage>> read_packages(const Tree& tree, const std:
     if (field == "Status") installed = value.ends_with(" installed");
   });
   flush();
-  std::sort(packages.begin(), packages.end(), [](const auto& a, const auto& b) { return std::tie(a.name, a.architecture) < std::tie(b.name, b.architecture); });
+  std::sort(packages.begin(), packages.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.name, a.architecture) < std::tie(b.name, b.architecture);
+  });
   return packages;
 }
 

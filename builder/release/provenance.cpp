@@ -6,13 +6,15 @@
 namespace ingot::builder {
 
 // SLSA v1.0, "Provenance", "Schema".
-std::string render_provenance(const Profile& profile, const std::vector<codec::BuildArtifact>& subjects, const std::vector<LockedPackage>& packages,
+std::string render_provenance(const Profile& profile, const std::vector<codec::BuildArtifact>& subjects,
+                              const std::vector<LockedPackage>& packages,
                               const std::map<std::string, std::string>& tool_versions) {
   auto subject = nlohmann::json::array();
   for (const auto& one : subjects) subject.push_back({{"name", one.name}, {"digest", {{"sha256", one.sha256}}}});
   auto materials = nlohmann::json::array();
   for (const auto& package : packages)
-    materials.push_back({{"uri", debian_purl(package.name, package.version, package.architecture, {})}, {"digest", {{"sha256", package.sha256}}}});
+    materials.push_back({{"uri", debian_purl(package.name, package.version, package.architecture, {})},
+                         {"digest", {{"sha256", package.sha256}}}});
   if (const auto* imported = std::get_if<ImportedBase>(&profile.base); imported != nullptr && !imported->sha256.empty())
     materials.push_back({{"name", "base image"}, {"digest", {{"sha256", imported->sha256}}}});
   const nlohmann::json statement{

@@ -23,8 +23,10 @@ std::string percent_encoded(std::string_view text) {
 
 }  // namespace
 
-std::string debian_purl(std::string_view name, std::string_view version, std::string_view architecture, std::string_view distribution) {
-  return fmt::format("pkg:deb/debian/{}@{}?arch={}{}{}", percent_encoded(name), percent_encoded(version), percent_encoded(architecture),
+std::string debian_purl(std::string_view name, std::string_view version, std::string_view architecture,
+                        std::string_view distribution) {
+  return fmt::format("pkg:deb/debian/{}@{}?arch={}{}{}", percent_encoded(name), percent_encoded(version),
+                     percent_encoded(architecture),
                      distribution.empty() ? "" : "&distro=", percent_encoded(distribution));
 }
 

@@ -81,8 +81,8 @@ std::string command_text(const Command& command) {
   return text.size() <= longest ? text : text.substr(0, longest) + " ...";
 }
 
-/// What a person needs of the end of a tool's standard error: its own errors where it marks them as apt, dpkg and mmdebstrap do, else
-/// the last lines; none of them a screen long.
+/// What a person needs of the end of a tool's standard error: its own errors where it marks them as apt, dpkg and
+/// mmdebstrap do, else the last lines; none of them a screen long.
 std::string readable_tail(std::string_view text) {
   constexpr std::size_t most_lines = 12;
   constexpr std::size_t longest = 300;
@@ -325,8 +325,9 @@ Result<Completed> run_checked(const Command& command) {
   if (completed.exit_code == 0) return completed;
   const auto how = completed.exit_code > 128 ? fmt::format("was killed by signal {}", completed.exit_code - 128)
                                              : fmt::format("ended with status {}", completed.exit_code);
-  return fail(ErrorCode::tool_failed, fmt::format("{} {}{}{}", command_text(command), how, completed.error_tail.empty() ? "" : ":",
-                                                  readable_tail(completed.error_tail)));
+  return fail(ErrorCode::tool_failed,
+              fmt::format("{} {}{}{}", command_text(command), how, completed.error_tail.empty() ? "" : ":",
+                          readable_tail(completed.error_tail)));
 }
 
 Result<Background> Background::start(const Command& command, const std::string& log_path) {

@@ -54,7 +54,8 @@ double median(std::vector<double> values) {
 }
 
 /// Both in turn, so that what else the machine does falls on both.
-Result<std::pair<double, double>> medians(const std::function<Result<void>()>& ours, const std::function<Result<void>()>& theirs) {
+Result<std::pair<double, double>> medians(const std::function<Result<void>()>& ours,
+                                          const std::function<Result<void>()>& theirs) {
   std::vector<double> first;
   std::vector<double> second;
   for (int i = 0; i < repetitions; ++i) {
@@ -86,11 +87,12 @@ Result<void> bench_verity(const Bench& bench) {
         return {};
       },
       [&] {
-        return tool({"veritysetup", "format", data, bench.file("verity-theirs"), "--salt", to_hex(salt), "--uuid", to_text(uuid)});
+        return tool({"veritysetup", "format", data, bench.file("verity-theirs"), "--salt", to_hex(salt), "--uuid",
+                     to_text(uuid)});
       }));
   TRY(tool({"cmp", bench.file("verity-ours"), bench.file("verity-theirs")}));
-  row(fmt::format("verity tree over 200 MiB / veritysetup, {} cores", std::thread::hardware_concurrency()), seconds(ours), seconds(theirs),
-      fmt::format("{:.1f} x faster (>= 2)", theirs / ours));
+  row(fmt::format("verity tree over 200 MiB / veritysetup, {} cores", std::thread::hardware_concurrency()),
+      seconds(ours), seconds(theirs), fmt::format("{:.1f} x faster (>= 2)", theirs / ours));
   return {};
 }
 
@@ -115,11 +117,13 @@ Result<void> bench_uki(const Bench& bench) {
     fs::copy_file(name, folder + "/" + fs::path(name).filename().string(), fs::copy_options::overwrite_existing);
   // One shell for all repetitions of theirs: entering the tree is not ukify's time.
   const std::string ukify =
-      "ukify build --stub=stub --linux=linux --initrd=initrd --os-release=@osrel --uname=" + parts.uname + " '--cmdline=" + parts.command_line +
+      "ukify build --stub=stub --linux=linux --initrd=initrd --os-release=@osrel --uname=" + parts.uname +
+      " '--cmdline=" + parts.command_line +
       "' --pcr-banks=sha256 --phases=enter-initrd --pcr-private-key=pcr.key --pcr-public-key=pcr.pub --signtool=sbsign "
       "--secureboot-private-key=db.key --secureboot-certificate=db.crt --output=theirs.efi";
   const std::string script = fmt::format(
-      "set -e; for i in 1 2 3 4 5; do s=$(date +%s%N); {} >/dev/null 2>&1; e=$(date +%s%N); echo $((e - s)); done", ukify);
+      "set -e; for i in 1 2 3 4 5; do s=$(date +%s%N); {} >/dev/null 2>&1; e=$(date +%s%N); echo $((e - s)); done",
+      ukify);
   std::vector<double> ours;
   for (int i = 0; i < repetitions; ++i)
     ours.push_back(TRY(time_of([&] {
@@ -133,13 +137,23 @@ Result<void> bench_uki(const Bench& bench) {
     theirs.push_back(std::stod(std::string(text.substr(at, end - at))) / 1e9);
     at = end + 1;
   }
-  row(fmt::format("UKI of {} MiB, policy, signature / ukify + sbsign", fs::file_size(folder + "/ours.efi") / mib), seconds(median(ours)),
-      seconds(median(theirs)), fmt::format("{:.1f} x faster (>= 4)", median(theirs) / median(ours)));
+  row(fmt::format("UKI of {} MiB, policy, signature / ukify + sbsign", fs::file_size(folder + "/ours.efi") / mib),
+      seconds(median(ours)), seconds(median(theirs)),
+      fmt::format("{:.1f} x faster (>= 4)", median(theirs) / median(ours)));
   return {};
 }
 
 std::vector<std::string> build_command(const Bench& bench, const std::string& profile, const std::string& out) {
-  return {bench.ingot, "build", profile, "--keys", bench.file("keys"), "--out", bench.file(out), "--cache", bench.file("cache"), "--lock",
+  return {bench.ingot,
+          "build",
+          profile,
+          "--keys",
+          bench.file("keys"),
+          "--out",
+          bench.file(out),
+          "--cache",
+          bench.file("cache"),
+          "--lock",
           bench.file("inference.lock")};
 }
 
@@ -160,7 +174,8 @@ Result<void> bench_rebuild(const Bench& bench) {
     TRY(write_profile(bench, "edited.toml"));
     times.push_back(TRY(time_of([&] { return tool(build_command(bench, bench.file("edited.toml"), "image")); })));
   }
-  row("rebuild after one line of a profile", seconds(median(times)), "-", fmt::format("{:.2f} of 5 s (<= 1)", median(times) / 5));
+  row("rebuild after one line of a profile", seconds(median(times)), "-",
+      fmt::format("{:.2f} of 5 s (<= 1)", median(times) / 5));
   return {};
 }
 
@@ -181,7 +196,9 @@ Result<void> prepare_mkosi(const Bench& bench) {
   TRY(write_file(folder + "/mkosi.conf", as_bytes(config)));
   const std::vector<std::pair<std::string, std::string>> partitions = {
       {"00-esp", "Type=esp\nFormat=vfat\nCopyFiles=/boot:/\nCopyFiles=/efi:/\nSizeMinBytes=260M\nSizeMaxBytes=260M\n"},
-      {"10-root", "Type=root\nFormat=squashfs\nCompression=zstd\nCompressionLevel=3\nCopyFiles=/\nVerity=data\nVerityMatchKey=root\nMinimize=best\n"},
+      {"10-root",
+       "Type=root\nFormat=squashfs\nCompression=zstd\nCompressionLevel=3\nCopyFiles=/"
+       "\nVerity=data\nVerityMatchKey=root\nMinimize=best\n"},
       {"20-verity", "Type=root-verity\nVerity=hash\nVerityMatchKey=root\nMinimize=best\n"}};
   for (const auto& [name, text] : partitions)
     TRY(write_file(folder + "/mkosi.repart/" + name + ".conf", as_bytes("[Partition]\n" + text)));
@@ -202,7 +219,8 @@ Result<void> bench_cold(const Bench& bench) {
   TRY(theirs());
   const double our_time = TRY(time_of(ours));
   const double their_time = TRY(time_of(theirs));
-  row("cold build, packages cached / mkosi", seconds(our_time), seconds(their_time), fmt::format("{:.2f} of its time (<= 1)", our_time / their_time));
+  row("cold build, packages cached / mkosi", seconds(our_time), seconds(their_time),
+      fmt::format("{:.2f} of its time (<= 1)", our_time / their_time));
   return {};
 }
 
@@ -214,7 +232,8 @@ Result<void> bench_memory(const Bench& bench, const std::string& profile) {
   fs::remove_all(bench.file("memory"));
   row(fmt::format("peak memory, disk of {} MiB: ingot", disk), fmt::format("{} MiB", peak.own_bytes / mib), "200 MiB",
       fmt::format("{:.2f} of it (<= 1)", static_cast<double>(peak.own_bytes) / (200.0 * mib)));
-  row(fmt::format("peak memory, disk of {} MiB: {}", disk, peak.largest_tool), fmt::format("{} MiB", peak.tool_bytes / mib), "1024 MiB",
+  row(fmt::format("peak memory, disk of {} MiB: {}", disk, peak.largest_tool),
+      fmt::format("{} MiB", peak.tool_bytes / mib), "1024 MiB",
       fmt::format("{:.2f} of it (<= 1)", static_cast<double>(peak.tool_bytes) / (1024.0 * mib)));
   return {};
 }
@@ -232,7 +251,10 @@ Result<void> bench_memory_large(const Bench& bench) {
     if (entry.path().extension() == ".tar") fs::copy_file(entry.path(), tar, fs::copy_options::overwrite_existing);
   TRY(write_random(bench.file("ballast"), 1024));
   TRY(tool({"tar", "-C", bench.work, "--transform=s,^,./opt/,", "-rf", tar, "ballast"}));
-  TRY(write_file(bench.file("large.toml"), as_bytes("name = \"large\"\nversion = 1\nrole = \"bench\"\n\n[base]\nimage = \"large.tar\"\nformat = \"tar\"\n")));
+  TRY(write_file(
+      bench.file("large.toml"),
+      as_bytes(
+          "name = \"large\"\nversion = 1\nrole = \"bench\"\n\n[base]\nimage = \"large.tar\"\nformat = \"tar\"\n")));
   TRY(bench_memory(bench, "large.toml"));
   fs::remove(tar);
   fs::remove(bench.file("ballast"));
@@ -269,7 +291,8 @@ int main(int argc, char** argv) {
     return 3;
   }
   const std::string source = argv[2];
-  const auto done = ingot::bench::run({argv[1], source, source + "/build/bench", source + "/tests/bench/peers"}, {argv + 3, argv + argc});
+  const auto done = ingot::bench::run({argv[1], source, source + "/build/bench", source + "/tests/bench/peers"},
+                                      {argv + 3, argv + argc});
   if (done) return 0;
   fmt::print(stderr, "bench: {}\n", ingot::describe(done.error()));
   return 3;

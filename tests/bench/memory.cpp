@@ -38,7 +38,8 @@ std::map<int, Process> processes() {
   for (const auto& entry : fs::directory_iterator("/proc", fs::directory_options::skip_permission_denied)) {
     const auto name = entry.path().filename().string();
     int pid = 0;
-    if (std::from_chars(name.data(), name.data() + name.size(), pid).ptr == name.data() + name.size()) all[pid] = read_status(entry.path());
+    if (std::from_chars(name.data(), name.data() + name.size(), pid).ptr == name.data() + name.size())
+      all[pid] = read_status(entry.path());
   }
   return all;
 }

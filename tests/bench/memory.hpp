@@ -13,8 +13,8 @@ struct PeakMemory {
   std::uint64_t tool_bytes = 0;  ///< of the largest process below it
   std::string largest_tool;      ///< that one's name
 };
-/// Runs a command to its end and reads VmHWM (proc_pid_status(5)) of its whole process tree on the way, ten times a second: a high-water
-/// mark that is read once shows all that came before.
+/// Runs a command to its end and reads VmHWM (proc_pid_status(5)) of its whole process tree on the way, ten times a
+/// second: a high-water mark that is read once shows all that came before.
 Result<PeakMemory> peak_memory(const std::vector<std::string>& argv);
 
 }  // namespace ingot::bench

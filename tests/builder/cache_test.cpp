@@ -1,9 +1,10 @@
+#include "ingot/builder/cache.hpp"
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 
 #include "ingot/base/output.hpp"
-#include "ingot/builder/cache.hpp"
 #include "ingot/builder/process.hpp"
 
 using namespace ingot;

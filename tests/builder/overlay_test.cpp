@@ -17,11 +17,14 @@ Tree bootable() {
   put("/etc/shadow", "root:$y$j9T$secret:19000:0:99999:7:::\ndaemon:*:19000::::::\n");
   put("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
   put("/boot/vmlinuz-6.12", "kernel");
-  REQUIRE(tree.put_symlink("/etc/systemd/system/multi-user.target.wants/ssh.service", "/usr/lib/systemd/system/ssh.service"));
+  REQUIRE(tree.put_symlink("/etc/systemd/system/multi-user.target.wants/ssh.service",
+                           "/usr/lib/systemd/system/ssh.service"));
   return tree;
 }
 
-std::string text_of(const Tree& tree, const char* path) { return std::string(as_text(read_tree_file(tree, path).value())); }
+std::string text_of(const Tree& tree, const char* path) {
+  return std::string(as_text(read_tree_file(tree, path).value()));
+}
 
 }  // namespace
 
@@ -55,11 +58,12 @@ TEST_CASE("overlay: locking root whatever its line says") {
     const char* before;
     const char* after;
   };
-  const Row rows[] = {{"empty password", "root::1::::::\n", "root:!*:1::::::\n"},
-                      {"no root line", "daemon:*:1::::::\n", "daemon:*:1::::::\nroot:!*:::::::\n"},
-                      {"already locked", "root:!*:1::::::\n", "root:!*:1::::::\n"},
-                      {"another user whose name starts so", "rooty:x:1::::::\nroot:x:1::::::\n", "rooty:x:1::::::\nroot:!*:1::::::\n"},
-                      {"no final line feed", "root:x:1::::::", "root:!*:1::::::\n"}};
+  const Row rows[] = {
+      {"empty password", "root::1::::::\n", "root:!*:1::::::\n"},
+      {"no root line", "daemon:*:1::::::\n", "daemon:*:1::::::\nroot:!*:::::::\n"},
+      {"already locked", "root:!*:1::::::\n", "root:!*:1::::::\n"},
+      {"another user whose name starts so", "rooty:x:1::::::\nroot:x:1::::::\n", "rooty:x:1::::::\nroot:!*:1::::::\n"},
+      {"no final line feed", "root:x:1::::::", "root:!*:1::::::\n"}};
   for (const auto& row : rows) {
     INFO(row.name);
     CHECK(lock_root(row.before).value() == row.after);

@@ -15,8 +15,7 @@ namespace {
 
 struct Fixture {
   Fixture() { REQUIRE(write_file(disk, Buffer(1u << 20, 1))); }
-  builder::TemporaryFolder folder =
-      builder::TemporaryFolder::create(fs::temp_directory_path(), "ingot-test-").value();
+  builder::TemporaryFolder folder = builder::TemporaryFolder::create(fs::temp_directory_path(), "ingot-test-").value();
   std::string disk = folder.path() + "/disk.raw";
   std::string node = folder.path() + "/node";
 

@@ -1,10 +1,12 @@
-// Attacks on the small image, each with the finding that it must cause. Those that need a full userspace are in tests/rig/full.
+// Attacks on the small image, each with the finding that it must cause. Those that need a full userspace are in
+// tests/rig/full.
+#include "ingot/rig/tamper.hpp"
+
 #include <algorithm>
 
 #include "ingot/check/boot.hpp"
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/measure/predict.hpp"
-#include "ingot/rig/tamper.hpp"
 #include "small.hpp"
 
 using namespace ingot;

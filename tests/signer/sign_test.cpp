@@ -1,6 +1,8 @@
-#include <catch2/catch.hpp>
+#include "ingot/signer/sign.hpp"
+
 #include <sys/stat.h>
 
+#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 
@@ -10,7 +12,6 @@
 #include "ingot/crypto/hash.hpp"
 #include "ingot/crypto/random.hpp"
 #include "ingot/measure/uki.hpp"
-#include "ingot/signer/sign.hpp"
 
 using namespace ingot;
 using namespace ingot::signer;
@@ -55,14 +56,24 @@ TEST_CASE("keys: damage is refused with what to do") {
     ErrorCode code;
   };
   const Row rows[] = {
-      {"a private key that others can read", [](const KeyFolder& k) { ::chmod(k.key("db").c_str(), 0644); }, ErrorCode::usage},
+      {"a private key that others can read", [](const KeyFolder& k) { ::chmod(k.key("db").c_str(), 0644); },
+       ErrorCode::usage},
       {"a missing key", [](const KeyFolder& k) { fs::remove(k.key("KEK")); }, ErrorCode::missing},
       {"a missing certificate", [](const KeyFolder& k) { fs::remove(k.certificate("db")); }, ErrorCode::missing},
       {"a truncated key", [](const KeyFolder& k) { fs::resize_file(k.key("pcr"), 100); }, ErrorCode::crypto},
       {"an empty key", [](const KeyFolder& k) { fs::resize_file(k.key("pcr"), 0); }, ErrorCode::crypto},
-      {"another key's certificate", [](const KeyFolder& k) { fs::copy_file(k.certificate("PK"), k.certificate("db"), fs::copy_options::overwrite_existing); }, ErrorCode::crypto},
-      {"another key's public half", [](const KeyFolder& k) { fs::copy_file(k.public_key("pcr"), k.public_key("baseline"), fs::copy_options::overwrite_existing); }, ErrorCode::crypto},
-      {"an owner that is no GUID", [](const KeyFolder& k) { std::ofstream(k.path + "/owner.guid") << "nobody\n"; }, ErrorCode::malformed},
+      {"another key's certificate",
+       [](const KeyFolder& k) {
+         fs::copy_file(k.certificate("PK"), k.certificate("db"), fs::copy_options::overwrite_existing);
+       },
+       ErrorCode::crypto},
+      {"another key's public half",
+       [](const KeyFolder& k) {
+         fs::copy_file(k.public_key("pcr"), k.public_key("baseline"), fs::copy_options::overwrite_existing);
+       },
+       ErrorCode::crypto},
+      {"an owner that is no GUID", [](const KeyFolder& k) { std::ofstream(k.path + "/owner.guid") << "nobody\n"; },
+       ErrorCode::malformed},
   };
   const Scratch scratch;
   const auto made = init_keys(scratch.path + "/keys");
@@ -88,7 +99,8 @@ TEST_CASE("statements: a DSSE envelope opens with its key alone, and only unchan
   const auto key = SigningKey::load(keys.key("baseline")).value();
   const auto stranger = SigningKey::load(others.key("baseline")).value();
   const auto envelope = sign_dsse("application/x", as_bytes("payload"), key).value();
-  CHECK(codec::encode_dsse(envelope) == codec::encode_dsse(sign_dsse("application/x", as_bytes("payload"), key).value()));
+  CHECK(codec::encode_dsse(envelope) ==
+        codec::encode_dsse(sign_dsse("application/x", as_bytes("payload"), key).value()));
   REQUIRE(codec::open_dsse(envelope, "application/x", key.public_key()));
   CHECK(codec::open_dsse(envelope, "application/x", stranger.public_key()).error().code == ErrorCode::crypto);
   CHECK_FALSE(codec::open_dsse(envelope, "application/y", key.public_key()));

@@ -182,7 +182,8 @@ TEST_CASE("exit status, signals and the end of standard error are told") {
   CHECK(failed.error().message.find("line 50\n") == std::string::npos);
   CHECK(lines.size() == 101);
   // Of a tool that marks its errors, those are told and nothing else, and none of them fills a screen.
-  const auto marked = run_checked(shell("echo chatter >&2; printf 'E: no room\\nmore chatter\\nE: %500d\\n' 1 >&2; exit 1"));
+  const auto marked =
+      run_checked(shell("echo chatter >&2; printf 'E: no room\\nmore chatter\\nE: %500d\\n' 1 >&2; exit 1"));
   REQUIRE_FALSE(marked);
   CHECK(marked.error().message.find("\n  E: no room\n  E: ") != std::string::npos);
   CHECK(marked.error().message.find("chatter\n") == std::string::npos);

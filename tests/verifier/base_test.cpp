@@ -297,7 +297,8 @@ TEST_CASE("source: memory, file and slice give the same bytes and keep their bou
 
 TEST_CASE("source: joined parts read as one file with zeros between them") {
   const auto part = [](std::size_t size, std::uint8_t value) { return memory_source(Buffer(size, value)); };
-  const auto joined = joined_source({{0, part(10, 1)}, {10, part(5, 2)}, {20, part(0, 9)}, {30, part(3, 3)}}, 40).value();
+  const auto joined =
+      joined_source({{0, part(10, 1)}, {10, part(5, 2)}, {20, part(0, 9)}, {30, part(3, 3)}}, 40).value();
   Buffer whole(40);
   std::fill_n(whole.begin(), 10, std::uint8_t{1});
   std::fill_n(whole.begin() + 10, 5, std::uint8_t{2});

@@ -1,7 +1,8 @@
+#include "ingot/codec/fat.hpp"
+
 #include <catch2/catch.hpp>
 
 #include "ingot/base/writer.hpp"
-#include "ingot/codec/fat.hpp"
 
 using namespace ingot;
 
@@ -14,12 +15,24 @@ constexpr std::uint32_t fat_sectors = 520;
 struct Volume {
   Buffer bytes = Buffer((reserved + fat_sectors + 66000) * 512);
 
-  void put(std::size_t at, Bytes value) { std::copy(value.begin(), value.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at)); }
-  void fat(std::uint32_t cluster, std::uint32_t next) { put(reserved * 512 + cluster * 4, Writer{}.u32le(next).view()); }
+  void put(std::size_t at, Bytes value) {
+    std::copy(value.begin(), value.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  void fat(std::uint32_t cluster, std::uint32_t next) {
+    put(reserved * 512 + cluster * 4, Writer{}.u32le(next).view());
+  }
   static std::size_t cluster_at(std::uint32_t cluster) { return (reserved + fat_sectors + cluster - 2) * 512; }
-  void entry(std::size_t at, std::string_view name, std::uint8_t attributes, std::uint32_t cluster, std::uint32_t size) {
-    put(at, Writer{}.text(name).u8(attributes).fill(8).u16le(static_cast<std::uint16_t>(cluster >> 16)).fill(4)
-                .u16le(static_cast<std::uint16_t>(cluster)).u32le(size).view());
+  void entry(std::size_t at, std::string_view name, std::uint8_t attributes, std::uint32_t cluster,
+             std::uint32_t size) {
+    put(at, Writer{}
+                .text(name)
+                .u8(attributes)
+                .fill(8)
+                .u16le(static_cast<std::uint16_t>(cluster >> 16))
+                .fill(4)
+                .u16le(static_cast<std::uint16_t>(cluster))
+                .u32le(size)
+                .view());
   }
 
   Volume() {
@@ -62,7 +75,11 @@ TEST_CASE("fat: damage is malformed") {
       {"sectors per cluster not a power of two", [](Volume& v) { v.bytes[13] = 3; }},
       {"larger than what holds it", [](Volume& v) { v.bytes[35] = 0x7F; }},
       {"FAT larger than the volume", [](Volume& v) { v.bytes[39] = 0x7F; }},
-      {"FAT too small", [](Volume& v) { v.bytes[36] = 1; v.bytes[37] = 0; }},
+      {"FAT too small",
+       [](Volume& v) {
+         v.bytes[36] = 1;
+         v.bytes[37] = 0;
+       }},
       {"root outside the volume", [](Volume& v) { v.bytes[47] = 0x0F; }},
       {"chain loops", [](Volume& v) { v.fat(5, 4); }},
       {"chain leaves the volume", [](Volume& v) { v.fat(5, 0x00FFFFFF); }},

@@ -1,15 +1,16 @@
+#include "ingot/codec/firmware.hpp"
+
 #include <catch2/catch.hpp>
 
 #include "ingot/base/source.hpp"
-#include "ingot/codec/firmware.hpp"
 #include "ingot/crypto/hash.hpp"
 
 using namespace ingot;
 
 namespace {
 
-// The digest is what a machine with this firmware logs as its second EV_EFI_PLATFORM_FIRMWARE_BLOB; the rig test holds a
-// real log against find_dxe_volume(). Here: the four layouts that Debian ships, and damage.
+// The digest is what a machine with this firmware logs as its second EV_EFI_PLATFORM_FIRMWARE_BLOB; the rig test holds
+// a real log against find_dxe_volume(). Here: the four layouts that Debian ships, and damage.
 struct Row {
   const char* path;
   bool smm;

@@ -17,8 +17,7 @@ inline constexpr const char* rsa_spki =
 inline constexpr const char* ec_spki =
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEFO17lMvPMzBKvSfK3YbrvylyU67yBr3/dRmVhSsjGpZMgZBGlceAsSgg8gL66/x+lZFdSb03+qOh"
     "3oRpViDx/A==";
-inline constexpr const char* ed_spki =
-    "MCowBQYDK2VwAyEAAnMIdxehZjpqkyAOqbj4wt+5lgzLNRwEZVOerUuxB/Q=";
+inline constexpr const char* ed_spki = "MCowBQYDK2VwAyEAAnMIdxehZjpqkyAOqbj4wt+5lgzLNRwEZVOerUuxB/Q=";
 inline constexpr const char* rsa_sha256 =
     "DDt2Q7bt/Uw0oWF1ZiC3R8bfrCuXUAtI/CnRRlcIlrHcPlwlH8kL1kaM5pCAlP5D2mIiiX2IzLce498xIu0K7iDuQ6drHPq6UGkywH1wSU+0f79/"
     "qMqfCdn4mECT4CCXvg0em3rh/zfvdNko2ZWa9iMWEixXhEbrxonyTlPNmPf8oc5GfF/A2kZ3ReclBxrt3RO4+mXZuB8+YAuZYCbGWd7ygstjLRTR"

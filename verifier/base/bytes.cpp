@@ -21,7 +21,10 @@ constexpr char32_t replacement = 0xFFFD;
 char32_t next_code_point(std::string_view text, std::size_t& at) {
   const auto lead = static_cast<std::uint8_t>(text[at++]);
   if (lead < 0x80) return lead;
-  const std::size_t extra = lead >= 0xF0 && lead < 0xF5 ? 3 : lead >= 0xE0 && lead < 0xF0 ? 2 : lead >= 0xC2 && lead < 0xE0 ? 1 : 0;
+  const std::size_t extra = lead >= 0xF0 && lead < 0xF5   ? 3
+                            : lead >= 0xE0 && lead < 0xF0 ? 2
+                            : lead >= 0xC2 && lead < 0xE0 ? 1
+                                                          : 0;
   if (extra == 0 || extra > text.size() - at) return replacement;
   char32_t code = lead & (0x3Fu >> extra);
   for (std::size_t i = 0; i < extra; ++i) {
@@ -93,8 +96,7 @@ std::string to_base64(Bytes bytes) {
     std::uint32_t group = static_cast<std::uint32_t>(bytes[i]) << 16;
     if (count > 1) group |= static_cast<std::uint32_t>(bytes[i + 1]) << 8;
     if (count > 2) group |= bytes[i + 2];
-    for (std::size_t j = 0; j < 4; ++j)
-      out.push_back(j <= count ? base64_alphabet[group >> (18 - 6 * j) & 0x3F] : '=');
+    for (std::size_t j = 0; j < 4; ++j) out.push_back(j <= count ? base64_alphabet[group >> (18 - 6 * j) & 0x3F] : '=');
   }
   return out;
 }

@@ -36,7 +36,8 @@ Result<OutputFile> OutputFile::create(const std::string& path, unsigned mode) {
   const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return fail(io_error(fmt::format("creating {}", path), errno));
   OutputFile file(fd, path, temporary);
-  if (::fchmod(fd, static_cast<mode_t>(mode)) != 0) return fail(io_error(fmt::format("setting the mode of {}", path), errno));
+  if (::fchmod(fd, static_cast<mode_t>(mode)) != 0)
+    return fail(io_error(fmt::format("setting the mode of {}", path), errno));
   return file;
 }
 

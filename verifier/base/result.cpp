@@ -62,8 +62,8 @@ Error io_error(std::string what, int errno_value) {
     default:
       break;
   }
-  return Error{code, fmt::format("{}: {}", what, std::generic_category().message(errno_value)), std::move(remedy), std::nullopt,
-               std::nullopt};
+  return Error{code, fmt::format("{}: {}", what, std::generic_category().message(errno_value)), std::move(remedy),
+               std::nullopt, std::nullopt};
 }
 
 }  // namespace ingot

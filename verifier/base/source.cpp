@@ -83,8 +83,9 @@ class JoinedSource final : public ByteSource {
   Result<void> read(std::uint64_t offset, MutableBytes into) const override {
     TRY(check_range(*this, offset, into.size()));
     // The first part that ends behind the offset.
-    auto part = std::partition_point(parts_.begin(), parts_.end(),
-                                     [&](const PlacedSource& one) { return one.offset + one.source->size() <= offset; });
+    auto part = std::partition_point(parts_.begin(), parts_.end(), [&](const PlacedSource& one) {
+      return one.offset + one.source->size() <= offset;
+    });
     while (!into.empty()) {
       const std::uint64_t start = part == parts_.end() ? size_ : part->offset;
       std::size_t take = into.size();
@@ -132,7 +133,8 @@ Result<SharedSource> joined_source(std::vector<PlacedSource> parts, std::uint64_
   std::uint64_t end = 0;
   for (const auto& part : parts) {
     if (part.offset < end || part.offset > size || part.source->size() > size - part.offset)
-      return fail(ErrorCode::internal, fmt::format("a part of {} bytes at {} overlaps another or the end at {}", part.source->size(), part.offset, size));
+      return fail(ErrorCode::internal, fmt::format("a part of {} bytes at {} overlaps another or the end at {}",
+                                                   part.source->size(), part.offset, size));
     end = part.offset + part.source->size();
   }
   return std::make_shared<JoinedSource>(std::move(parts), size);
@@ -157,7 +159,8 @@ Result<Buffer> read_all(const ByteSource& source, std::uint64_t cap_bytes) {
 }
 
 Result<Buffer> read_part(const ByteSource& source, std::uint64_t offset, std::uint64_t size, std::uint64_t cap_bytes) {
-  if (size > cap_bytes) return fail(ErrorCode::limit, fmt::format("{} bytes are more than the {} allowed here", size, cap_bytes));
+  if (size > cap_bytes)
+    return fail(ErrorCode::limit, fmt::format("{} bytes are more than the {} allowed here", size, cap_bytes));
   TRY(check_range(source, offset, size));
   Buffer out(static_cast<std::size_t>(size));
   TRY(source.read(offset, out));

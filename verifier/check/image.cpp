@@ -14,15 +14,19 @@ namespace {
 
 constexpr std::string_view uki_path = "EFI/BOOT/BOOTX64.EFI";
 
-Result<SharedSource> partition(const SharedSource& disk, const codec::Gpt& gpt, const Guid& type, std::string_view what) {
-  const auto found = std::find_if(gpt.partitions.begin(), gpt.partitions.end(), [&](const auto& entry) { return entry.type == type; });
-  if (found == gpt.partitions.end()) return fail(ErrorCode::malformed, fmt::format("the disk has no {} partition", what));
+Result<SharedSource> partition(const SharedSource& disk, const codec::Gpt& gpt, const Guid& type,
+                               std::string_view what) {
+  const auto found =
+      std::find_if(gpt.partitions.begin(), gpt.partitions.end(), [&](const auto& entry) { return entry.type == type; });
+  if (found == gpt.partitions.end())
+    return fail(ErrorCode::malformed, fmt::format("the disk has no {} partition", what));
   return slice_source(disk, found->first_lba * codec::lba_size_bytes,
                       (found->last_lba - found->first_lba + 1) * codec::lba_size_bytes);
 }
 
 Finding image_finding(std::string subject, std::string expected, std::string observed, std::string cause) {
-  return {FindingKind::image_differs, std::move(subject), std::move(expected), std::move(observed), std::move(cause), Remedy::redeploy};
+  return {FindingKind::image_differs, std::move(subject), std::move(expected),
+          std::move(observed),        std::move(cause),   Remedy::redeploy};
 }
 
 void compare_partition_ids(const codec::Gpt& gpt, Bytes root_hash, std::vector<Finding>& findings) {
@@ -37,7 +41,8 @@ void compare_partition_ids(const codec::Gpt& gpt, Bytes root_hash, std::vector<F
 }
 
 /// Events of the image against those of the baseline, PCR by PCR; PCR 7 only when db is known.
-void compare_events(const Baseline& observed, const Baseline& expected, bool with_authority, std::vector<Finding>& findings) {
+void compare_events(const Baseline& observed, const Baseline& expected, bool with_authority,
+                    std::vector<Finding>& findings) {
   for (PcrIndex pcr = 0; pcr < pcr_count; ++pcr) {
     if (pcr == 7 && !with_authority) continue;
     std::vector<const ExpectedEvent*> left, right;
@@ -50,9 +55,10 @@ void compare_events(const Baseline& observed, const Baseline& expected, bool wit
         return event->text.empty() ? to_hex(event->digests.at(HashAlg::sha256)) : event->text;
       };
       if (i < left.size() && i < right.size() && left[i]->digests == right[i]->digests) continue;
-      findings.push_back(image_finding(fmt::format("pcr {}, {}", pcr, i < left.size() ? left[i]->cause : right[i]->cause),
-                                       i < left.size() ? text(left[i]) : "nothing", i < right.size() ? text(right[i]) : "nothing",
-                                       "the image would measure something else than its baseline says"));
+      findings.push_back(
+          image_finding(fmt::format("pcr {}, {}", pcr, i < left.size() ? left[i]->cause : right[i]->cause),
+                        i < left.size() ? text(left[i]) : "nothing", i < right.size() ? text(right[i]) : "nothing",
+                        "the image would measure something else than its baseline says"));
       break;
     }
   }
@@ -66,7 +72,8 @@ Result<ImageParts> open_image(SharedSource disk) {
   const auto esp = TRY(partition(disk, image.gpt, codec::esp_type, "EFI system"));
   // A probe's disk has an ESP alone; who needs the others asks for them.
   if (auto root = partition(disk, image.gpt, codec::root_x86_64_type, "root")) image.root = *std::move(root);
-  if (auto verity = partition(disk, image.gpt, codec::root_verity_x86_64_type, "root-verity")) image.verity = *std::move(verity);
+  if (auto verity = partition(disk, image.gpt, codec::root_verity_x86_64_type, "root-verity"))
+    image.verity = *std::move(verity);
   for (auto& file : TRY_IN("EFI system partition", codec::list_fat32(esp))) {
     if (file.path == uki_path) image.uki = file.content;
     image.esp_files.push_back(std::move(file.path));
@@ -82,7 +89,8 @@ Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const
   constexpr std::uint64_t digests_per_block = block_size / digest_size;
   const auto block = TRY(read_part(hashes, 0, codec::verity_superblock_size_bytes, block_size));
   const auto superblock = TRY(codec::decode_verity_superblock(block));
-  if (superblock.algorithm != "sha256" || superblock.data_block_size != block_size || superblock.hash_block_size != block_size)
+  if (superblock.algorithm != "sha256" || superblock.data_block_size != block_size ||
+      superblock.hash_block_size != block_size)
     return fail(ErrorCode::unsupported, "verity other than SHA-256 with 4096-byte blocks");
 
   // 1. Blocks per level: 0 is the data, each next one holds the digests of the one below, the last is one block.
@@ -102,17 +110,21 @@ Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const
     const ByteSource& source = level == 0 ? data : hashes;
     std::uint64_t index = 0;
     std::optional<VerityMismatch> mismatch;
-    const auto walk = for_each_chunk(source, offsets[level], counts[level] * block_size, [&](Bytes chunk) -> Result<void> {
-      for (; !chunk.empty() && !mismatch; chunk = chunk.subspan(block_size), ++index) {
-        const auto digest = hasher.update(superblock.salt).update(chunk.first(block_size)).finish();
-        if (level + 1 < counts.size() && index % digests_per_block == 0)
-          parent = TRY(read_part(hashes, offsets[level + 1] + index / digests_per_block * block_size, block_size, block_size));
-        const Bytes wanted = level + 1 == counts.size() ? root_hash : Bytes(parent).subspan(index % digests_per_block * digest_size, digest_size);
-        if (!std::equal(digest.begin(), digest.end(), wanted.begin(), wanted.end()))
-          mismatch = VerityMismatch{static_cast<std::uint32_t>(level), index};
-      }
-      return {};
-    });
+    const auto walk =
+        for_each_chunk(source, offsets[level], counts[level] * block_size, [&](Bytes chunk) -> Result<void> {
+          for (; !chunk.empty() && !mismatch; chunk = chunk.subspan(block_size), ++index) {
+            const auto digest = hasher.update(superblock.salt).update(chunk.first(block_size)).finish();
+            if (level + 1 < counts.size() && index % digests_per_block == 0)
+              parent = TRY(read_part(hashes, offsets[level + 1] + index / digests_per_block * block_size, block_size,
+                                     block_size));
+            const Bytes wanted = level + 1 == counts.size()
+                                     ? root_hash
+                                     : Bytes(parent).subspan(index % digests_per_block * digest_size, digest_size);
+            if (!std::equal(digest.begin(), digest.end(), wanted.begin(), wanted.end()))
+              mismatch = VerityMismatch{static_cast<std::uint32_t>(level), index};
+          }
+          return {};
+        });
     TRY(Result<void>(walk));
     if (mismatch) return mismatch;
   }
@@ -122,29 +134,37 @@ Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const
 Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline& baseline, Bytes db) {
   std::vector<Finding> findings;
   const auto root_hash = parse_hex(baseline.root_hash);
-  if (!root_hash || root_hash->size() != 32) return fail(ErrorCode::malformed, "the baseline's root hash is not 32 bytes of hexadecimal");
-  if (!image.root || !image.verity) return fail(ErrorCode::malformed, "the disk has no root or no root-verity partition", "give the disk.raw of a full image");
+  if (!root_hash || root_hash->size() != 32)
+    return fail(ErrorCode::malformed, "the baseline's root hash is not 32 bytes of hexadecimal");
+  if (!image.root || !image.verity)
+    return fail(ErrorCode::malformed, "the disk has no root or no root-verity partition",
+                "give the disk.raw of a full image");
   compare_partition_ids(image.gpt, *root_hash, findings);
   for (const auto& path : image.esp_files)
     if (path != uki_path)
-      findings.push_back(image_finding("EFI system partition", std::string(uki_path) + " alone", path,
-                                       "a file that no build put there; the stub would measure addons and credentials into PCR 12"));
+      findings.push_back(
+          image_finding("EFI system partition", std::string(uki_path) + " alone", path,
+                        "a file that no build put there; the stub would measure addons and credentials into PCR 12"));
   const auto uki_digest = to_hex(TRY(crypto::hash_source(HashAlg::sha256, *image.uki)));
   if (uki_digest != baseline.uki_sha256)
-    findings.push_back(image_finding("UKI on the ESP", baseline.uki_sha256, uki_digest, "the UKI was replaced, changed or signed again"));
+    findings.push_back(image_finding("UKI on the ESP", baseline.uki_sha256, uki_digest,
+                                     "the UKI was replaced, changed or signed again"));
   std::vector<std::string> phases;
   if (!baseline.phases.empty()) {
     std::string_view path = baseline.phases.back().phase_path;
-    for (; !path.empty(); path = path.find(':') == std::string_view::npos ? std::string_view{} : path.substr(path.find(':') + 1))
+    for (; !path.empty();
+         path = path.find(':') == std::string_view::npos ? std::string_view{} : path.substr(path.find(':') + 1))
       phases.emplace_back(path.substr(0, path.find(':')));
   }
   const auto observed = TRY(measure::predict_image({image.disk.get(), image.uki.get(), to_buffer(db), phases}));
   compare_events(observed, baseline, !db.empty(), findings);
   if (const auto mismatch = TRY(check_verity(*image.root, *image.verity, *root_hash)))
-    findings.push_back(image_finding(
-        mismatch->level == 0 ? fmt::format("root file system, block {} (byte {})", mismatch->block, mismatch->block * 4096)
-                             : fmt::format("verity tree, level {} block {}", mismatch->level, mismatch->block),
-        "the digest that the tree above it holds", "another digest", "bits of the root file system or its verity tree were changed"));
+    findings.push_back(
+        image_finding(mismatch->level == 0
+                          ? fmt::format("root file system, block {} (byte {})", mismatch->block, mismatch->block * 4096)
+                          : fmt::format("verity tree, level {} block {}", mismatch->level, mismatch->block),
+                      "the digest that the tree above it holds", "another digest",
+                      "bits of the root file system or its verity tree were changed"));
   return findings;
 }
 
@@ -154,9 +174,12 @@ Result<std::vector<Finding>> check_artifacts(const std::vector<codec::BuildArtif
   for (const auto& [name, sha256] : artifacts) {
     const auto file = open(name);
     if (!file && file.error().code != ErrorCode::missing) return fail(Error(file.error()));
-    const auto found = file ? to_hex(TRY_IN(name, crypto::hash_source(HashAlg::sha256, **file))) : std::string("no such file");
+    const auto found =
+        file ? to_hex(TRY_IN(name, crypto::hash_source(HashAlg::sha256, **file))) : std::string("no such file");
     if (found != sha256)
-      findings.push_back(image_finding(name, sha256, found, file ? "the file was changed after the build" : "the file was taken away after the build"));
+      findings.push_back(
+          image_finding(name, sha256, found,
+                        file ? "the file was changed after the build" : "the file was taken away after the build"));
   }
   return findings;
 }

@@ -50,8 +50,8 @@ Result<Volume> decode_boot_sector(SharedSource source) {
   in.skip(4);
   Volume volume{std::move(source), 0, 0, 0, 0, in.u32le()};
   const bool power_of_two = sectors_per_cluster != 0 && (sectors_per_cluster & (sectors_per_cluster - 1)) == 0;
-  if (sector_size != 512 || !power_of_two || fats == 0 || root_entries != 0 || small_total != 0 || small_fat_size != 0 ||
-      sector[510] != 0x55 || sector[511] != 0xAA)
+  if (sector_size != 512 || !power_of_two || fats == 0 || root_entries != 0 || small_total != 0 ||
+      small_fat_size != 0 || sector[510] != 0x55 || sector[511] != 0xAA)
     return fail(malformed("not a FAT32 volume with 512-byte sectors", 0));
   const std::uint64_t overhead = reserved + fats * fat_size;
   if (std::uint64_t{total} * 512 > volume.source->size() || overhead >= total)
@@ -69,8 +69,10 @@ Result<std::vector<std::uint32_t>> chain(const Volume& volume, std::uint32_t fir
   std::vector<std::uint32_t> clusters;
   std::array<std::uint8_t, 4> raw{};
   for (std::uint32_t at = first; at < end_of_chain;) {
-    if (at < 2 || at - 2 >= volume.cluster_count) return fail(malformed(fmt::format("cluster {} is outside the volume", at), volume.fat_offset));
-    if (clusters.size() >= cluster_cap) return fail(malformed("a cluster chain is longer than its file", volume.fat_offset));
+    if (at < 2 || at - 2 >= volume.cluster_count)
+      return fail(malformed(fmt::format("cluster {} is outside the volume", at), volume.fat_offset));
+    if (clusters.size() >= cluster_cap)
+      return fail(malformed("a cluster chain is longer than its file", volume.fat_offset));
     clusters.push_back(at);
     const std::uint64_t offset = volume.fat_offset + std::uint64_t{at} * 4;
     TRY(volume.source->read(offset, raw));
@@ -85,10 +87,12 @@ class ChainSource final : public ByteSource {
       : volume_(volume), clusters_(std::move(clusters)), size_(size) {}
   std::uint64_t size() const override { return size_; }
   Result<void> read(std::uint64_t offset, MutableBytes into) const override {
-    if (offset > size_ || into.size() > size_ - offset) return fail(malformed("read past the end of a file on the ESP", offset));
+    if (offset > size_ || into.size() > size_ - offset)
+      return fail(malformed("read past the end of a file on the ESP", offset));
     while (!into.empty()) {
       const std::uint64_t within = offset % volume_.cluster_size;
-      const auto part = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), volume_.cluster_size - within)));
+      const auto part =
+          into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), volume_.cluster_size - within)));
       const std::uint64_t cluster = clusters_[static_cast<std::size_t>(offset / volume_.cluster_size)];
       TRY(volume_.source->read(volume_.data_offset + (cluster - 2) * volume_.cluster_size + within, part));
       offset += part.size();
@@ -170,7 +174,8 @@ class Lister {
     if ((entry[11] & attribute_directory) != 0) return folder(first, path + "/", depth + 1);
     const std::uint64_t wanted = (size + volume_.cluster_size - 1) / volume_.cluster_size;
     auto clusters = size == 0 ? std::vector<std::uint32_t>{} : TRY(chain(volume_, first, wanted));
-    if (clusters.size() != wanted) return fail(malformed(fmt::format("{} is shorter than its size says", path), volume_.fat_offset));
+    if (clusters.size() != wanted)
+      return fail(malformed(fmt::format("{} is shorter than its size says", path), volume_.fat_offset));
     files_.push_back({path, size, std::make_shared<ChainSource>(volume_, std::move(clusters), size)});
     return {};
   }

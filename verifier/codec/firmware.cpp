@@ -20,7 +20,9 @@ constexpr std::uint8_t section_volume_image = 0x17;
 constexpr std::size_t volume_header_size = 56;
 constexpr std::size_t depth_cap = 4;
 
-std::size_t align_up(std::size_t value, std::size_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+std::size_t align_up(std::size_t value, std::size_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
 
 std::uint32_t u24le(Reader& in) {
   const std::uint32_t low = in.u16le();
@@ -31,7 +33,8 @@ std::uint32_t u24le(Reader& in) {
 Result<Buffer> decompress_lzma(Bytes data, std::uint64_t cap_bytes) {
   if (data.size() < 13) return fail(ErrorCode::malformed, "an LZMA section is too short for its header");
   const std::uint64_t size = Reader{data.subspan(5, 8)}.u64le();
-  if (size > cap_bytes) return fail(ErrorCode::limit, fmt::format("an LZMA section claims {} bytes, {} are allowed", size, cap_bytes));
+  if (size > cap_bytes)
+    return fail(ErrorCode::limit, fmt::format("an LZMA section claims {} bytes, {} are allowed", size, cap_bytes));
   Buffer out(static_cast<std::size_t>(size));
   lzma_stream stream = LZMA_STREAM_INIT;
   if (lzma_alone_decoder(&stream, 256u << 20) != LZMA_OK) return fail(ErrorCode::internal, "liblzma has no decoder");
@@ -71,7 +74,8 @@ class Walker {
     in.skip(4);
     const std::uint16_t header_size = in.u16le();
     constexpr std::uint32_t fvh = 0x4856465F;  // "_FVH"
-    if (!in.ok() || signature != fvh || size > bytes.size() || header_size < volume_header_size || header_size > size) return 0;
+    if (!in.ok() || signature != fvh || size > bytes.size() || header_size < volume_header_size || header_size > size)
+      return 0;
     return static_cast<std::size_t>(size);
   }
 
@@ -158,12 +162,14 @@ Result<std::vector<FirmwareVolume>> decode_firmware(Bytes flash) {
   TRY(walker.flash(flash, false, 0));
   auto volumes = walker.take();
   if (volumes.empty())
-    return fail(ErrorCode::malformed, "no firmware volume in the file", "give a UEFI firmware image such as OVMF_CODE_4M.fd");
+    return fail(ErrorCode::malformed, "no firmware volume in the file",
+                "give a UEFI firmware image such as OVMF_CODE_4M.fd");
   return volumes;
 }
 
 const FirmwareVolume* find_dxe_volume(const std::vector<FirmwareVolume>& volumes) {
-  const auto found = std::find_if(volumes.begin(), volumes.end(), [](const auto& volume) { return volume.name == dxe_volume_name; });
+  const auto found =
+      std::find_if(volumes.begin(), volumes.end(), [](const auto& volume) { return volume.name == dxe_volume_name; });
   return found == volumes.end() ? nullptr : &*found;
 }
 

@@ -9,11 +9,16 @@ namespace {
 
 const EVP_MD* method(HashAlg alg) {
   switch (alg) {
-    case HashAlg::sha1: return EVP_sha1();
-    case HashAlg::sha256: return EVP_sha256();
-    case HashAlg::sha384: return EVP_sha384();
-    case HashAlg::sha512: return EVP_sha512();
-    case HashAlg::sm3_256: return EVP_sm3();
+    case HashAlg::sha1:
+      return EVP_sha1();
+    case HashAlg::sha256:
+      return EVP_sha256();
+    case HashAlg::sha384:
+      return EVP_sha384();
+    case HashAlg::sha512:
+      return EVP_sha512();
+    case HashAlg::sm3_256:
+      return EVP_sm3();
   }
   return nullptr;
 }

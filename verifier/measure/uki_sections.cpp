@@ -129,8 +129,7 @@ Result<std::vector<ExpectedEvent>> section_events(const ByteSource& uki, const c
     const std::string with_nul(name.c_str(), name.size() + 1);
     events.push_back(expect_data(kernel_boot_pcr, EventType::EV_IPL, as_bytes(with_nul), name + ", name", name));
     auto text = TRY(section_text(uki, *sections[i]));
-    events.push_back(
-        {kernel_boot_pcr, EventType::EV_IPL, std::move(digests[i]), name, std::move(text), {}});
+    events.push_back({kernel_boot_pcr, EventType::EV_IPL, std::move(digests[i]), name, std::move(text), {}});
   }
   return events;
 }

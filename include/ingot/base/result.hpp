@@ -35,9 +35,9 @@ struct TextLocation {
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::internal;
   std::string message;
-  std::string remedy;                        ///< what the user can do; may be empty
-  std::optional<std::uint64_t> offset_bytes; ///< where in the input bytes
-  std::optional<TextLocation> at;            ///< where in the input text
+  std::string remedy;                         ///< what the user can do; may be empty
+  std::optional<std::uint64_t> offset_bytes;  ///< where in the input bytes
+  std::optional<TextLocation> at;             ///< where in the input text
 
   /// The same error seen from one level up: "context: message".
   [[nodiscard]] Error in(std::string_view context) &&;

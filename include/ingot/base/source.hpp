@@ -30,7 +30,8 @@ struct PlacedSource {
   std::uint64_t offset = 0;
   SharedSource source;
 };
-/// Sources at their offsets, zeros between and behind them. `parts` are in order. Error when parts overlap or end behind `size`.
+/// Sources at their offsets, zeros between and behind them. `parts` are in order. Error when parts overlap or end
+/// behind `size`.
 Result<SharedSource> joined_source(std::vector<PlacedSource> parts, std::uint64_t size);
 
 /// Calls `sink` with consecutive chunks of at most 1 MiB over [offset, offset + size).
@@ -39,8 +40,7 @@ Result<void> for_each_chunk(const ByteSource& source, std::uint64_t offset, std:
 /// The whole source; an error (limit) when it is larger than `cap_bytes`.
 Result<Buffer> read_all(const ByteSource& source, std::uint64_t cap_bytes);
 /// A part of a source; an error when it lies outside or exceeds `cap_bytes`.
-Result<Buffer> read_part(const ByteSource& source, std::uint64_t offset, std::uint64_t size,
-                         std::uint64_t cap_bytes);
+Result<Buffer> read_part(const ByteSource& source, std::uint64_t offset, std::uint64_t size, std::uint64_t cap_bytes);
 /// A whole regular file into memory; an error (limit) when it is larger than `cap_bytes`.
 Result<Buffer> read_file(const std::string& path, std::uint64_t cap_bytes);
 

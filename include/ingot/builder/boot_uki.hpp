@@ -9,8 +9,8 @@
 
 namespace ingot::builder {
 
-/// Stub, newest kernel (by version) and its release, os-release of a base tree; initrd and command line are left open. `stub` is a
-/// path in the tree; empty: where systemd-boot-efi puts it. Error (missing) names what the tree lacks.
+/// Stub, newest kernel (by version) and its release, os-release of a base tree; initrd and command line are left open.
+/// `stub` is a path in the tree; empty: where systemd-boot-efi puts it. Error (missing) names what the tree lacks.
 Result<UkiParts> boot_parts(const Tree& base, const std::string& stub = {});
 
 enum class PcrPolicy {
@@ -18,8 +18,10 @@ enum class PcrPolicy {
   signed_by_pcr_key,  ///< the folder's pcr key signs PCR 11 as it is in the initrd (phase "enter-initrd")
 };
 
-/// Writes the UKI that `parts` describe, signed with the folder's db key, to `out_path`; whole or not at all. What `parts` say of
-/// the policy's key and signature is replaced. Errors: write_uki()'s, a missing key, a stub whose measurements nobody has checked.
-Result<void> make_signed_uki(UkiParts parts, PcrPolicy policy, const signer::KeyFolder& keys, const std::string& out_path);
+/// Writes the UKI that `parts` describe, signed with the folder's db key, to `out_path`; whole or not at all. What
+/// `parts` say of the policy's key and signature is replaced. Errors: write_uki()'s, a missing key, a stub whose
+/// measurements nobody has checked.
+Result<void> make_signed_uki(UkiParts parts, PcrPolicy policy, const signer::KeyFolder& keys,
+                             const std::string& out_path);
 
 }  // namespace ingot::builder

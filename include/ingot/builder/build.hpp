@@ -31,15 +31,15 @@ inline constexpr const char* provenance = "provenance.json";
 }  // namespace output
 
 struct BuildOptions {
-  std::string keys;            ///< folder made by `ingot keys init`
-  std::string out;             ///< output folder; replaced as a whole
+  std::string keys;  ///< folder made by `ingot keys init`
+  std::string out;   ///< output folder; replaced as a whole
   std::string cache;
   std::string mirror;
-  std::string lock;            ///< lock file; empty: beside the profile
-  std::string vars_template;   ///< empty variable store of the firmware
+  std::string lock;           ///< lock file; empty: beside the profile
+  std::string vars_template;  ///< empty variable store of the firmware
   bool offline = false;
   bool update_lock = false;
-  bool compress = false;       ///< disk.raw.zst as well
+  bool compress = false;  ///< disk.raw.zst as well
   AgentFiles agent;
 };
 

@@ -29,7 +29,8 @@ class StepCache {
  public:
   explicit StepCache(std::string folder) : folder_(std::move(folder)) {}
   /// The path of the step's result; `make` writes it to the path it is given when the cache does not have it yet.
-  Result<std::string> get(const StepInputs& inputs, Progress& progress, const std::function<Result<void>(const std::string&)>& make);
+  Result<std::string> get(const StepInputs& inputs, Progress& progress,
+                          const std::function<Result<void>(const std::string&)>& make);
 
  private:
   std::string folder_;

@@ -21,8 +21,8 @@ struct Verity {
   Buffer root_hash;  ///< 32 bytes
   codec::VeritySuperblock superblock;
 };
-/// dm-verity hash device (superblock and tree) for a data file, byte-identical to `veritysetup format` with the same salt and
-/// UUID, SHA-256, 4096-byte blocks. Hashes on all cores.
+/// dm-verity hash device (superblock and tree) for a data file, byte-identical to `veritysetup format` with the same
+/// salt and UUID, SHA-256, 4096-byte blocks. Hashes on all cores.
 Result<Verity> make_verity(const std::string& data_path, Bytes salt, const Guid& uuid, const std::string& out_path,
                            Progress& progress);
 
@@ -30,28 +30,31 @@ struct InitrdOptions {
   std::vector<std::string> extra_modules;
 };
 /// The initrd as a zstd-compressed newc cpio, made of files of the tree.
-Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path, Progress& progress);
-/// Any tree as an initrd: sorted, with fixed times and inode numbers. Extended attributes are left out, hard links copied.
+Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path,
+                         Progress& progress);
+/// Any tree as an initrd: sorted, with fixed times and inode numbers. Extended attributes are left out, hard links
+/// copied.
 Result<void> write_initrd(const Tree& content, const std::string& out_path, Progress& progress);
 
-/// Initrd of the probe: the agent as /init and nothing else. The kernels of Debian's cloud flavour have TPM and virtio-serial
-/// drivers built in.
+/// Initrd of the probe: the agent as /init and nothing else. The kernels of Debian's cloud flavour have TPM and
+/// virtio-serial drivers built in.
 Result<void> make_probe_initrd(const SharedSource& agent, const std::string& out_path);
 inline constexpr const char* probe_command_line = "console=ttyS0 panic=-1 module.sig_enforce=1 lockdown=integrity";
 
 struct UkiParts {
-  SharedSource stub;       ///< systemd's linuxx64.efi.stub, unsigned
-  SharedSource kernel;    ///< the bzImage, becomes .linux
+  SharedSource stub;    ///< systemd's linuxx64.efi.stub, unsigned
+  SharedSource kernel;  ///< the bzImage, becomes .linux
   SharedSource initrd;
   std::string os_release;
   std::string command_line;  ///< complete, roothash= included
   std::string uname;
-  std::string sbat;          ///< lines to add to the stub's own, without its header line; may be empty
+  std::string sbat;                ///< lines to add to the stub's own, without its header line; may be empty
   std::string pcr_public_key_pem;  ///< may be empty: no .pcrpkey
   std::string pcr_signature_json;  ///< may be empty: no .pcrsig
 };
-/// An unsigned UKI, put together while it is read: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes between headers and sections.
-/// Errors: truncated stub (malformed), signed or foreign stub (unsupported), empty parts (malformed), 2 GiB and more (limit).
+/// An unsigned UKI, put together while it is read: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes
+/// between headers and sections. Errors: truncated stub (malformed), signed or foreign stub (unsupported), empty parts
+/// (malformed), 2 GiB and more (limit).
 Result<SharedSource> uki_source(const UkiParts& parts);
 /// uki_source() in a file, whole or not at all.
 Result<void> write_uki(const UkiParts& parts, const std::string& out_path);
@@ -72,7 +75,7 @@ struct DiskPartition {
   std::uint64_t size_bytes = 0;  ///< at least the content's; rounded up to 1 MiB
 };
 /// A sparse raw disk with a GPT, partitions aligned to 1 MiB, the first at 1 MiB, one more MiB behind the last.
-Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions, const std::string& out_path,
-                             Progress& progress);
+Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions,
+                             const std::string& out_path, Progress& progress);
 
 }  // namespace ingot::builder

@@ -1,5 +1,5 @@
-// What accompanies an image: manifest, SBOMs, provenance. Pure functions of the tree and the build's inputs: the same build
-// gives the same bytes.
+// What accompanies an image: manifest, SBOMs, provenance. Pure functions of the tree and the build's inputs: the same
+// build gives the same bytes.
 #pragma once
 
 #include <map>
@@ -16,8 +16,8 @@
 
 namespace ingot::builder {
 
-/// "ingot-manifest/1": every entry of the tree with type, mode, owner, size, digest, link target and xattrs, one JSON object a
-/// line inside one array, sorted by path.
+/// "ingot-manifest/1": every entry of the tree with type, mode, owner, size, digest, link target and xattrs, one JSON
+/// object a line inside one array, sorted by path.
 std::string render_manifest(const Tree& tree);
 /// The regular files of a manifest. Error (malformed) for anything that render_manifest() did not write.
 Result<std::vector<FileDigest>> parse_manifest(Bytes json);
@@ -27,10 +27,11 @@ struct InstalledPackage {
   std::string name;
   std::string version;
   std::string architecture;
-  std::string source;                 ///< source package; the name where the database gives none
+  std::string source;  ///< source package; the name where the database gives none
   std::string maintainer;
-  std::string sha256;                 ///< of the .deb; empty when no lock tells
-  std::vector<std::string> licenses;  ///< short names of its machine-readable copyright file, sorted; empty when it has none
+  std::string sha256;  ///< of the .deb; empty when no lock tells
+  std::vector<std::string>
+      licenses;  ///< short names of its machine-readable copyright file, sorted; empty when it has none
 };
 /// Installed packages of /var/lib/dpkg/status, sorted by name; none when the tree has no such database.
 Result<std::vector<InstalledPackage>> read_packages(const Tree& tree, const std::vector<LockedPackage>& locked);
@@ -47,7 +48,8 @@ std::string render_cyclonedx(const SbomSubject& subject, const std::vector<Insta
 std::string render_spdx(const SbomSubject& subject, const std::vector<InstalledPackage>& packages);
 
 /// in-toto statement with the SLSA provenance v1 predicate.
-std::string render_provenance(const Profile& profile, const std::vector<codec::BuildArtifact>& subjects, const std::vector<LockedPackage>& packages,
+std::string render_provenance(const Profile& profile, const std::vector<codec::BuildArtifact>& subjects,
+                              const std::vector<LockedPackage>& packages,
                               const std::map<std::string, std::string>& tool_versions);
 
 /// The first difference of one structure in two builds.

@@ -5,8 +5,8 @@
 
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/provenance.hpp"
-#include "ingot/codec/verity.hpp"
 #include "ingot/codec/variable_store.hpp"
+#include "ingot/codec/verity.hpp"
 #include "ingot/model/baseline.hpp"
 #include "ingot/model/finding.hpp"
 
@@ -16,9 +16,9 @@ namespace ingot::check {
 struct ImageParts {
   SharedSource disk;
   codec::Gpt gpt;
-  SharedSource uki;     ///< EFI/BOOT/BOOTX64.EFI on the ESP
-  SharedSource root;    ///< null on a probe's disk
-  SharedSource verity;  ///< null on a probe's disk
+  SharedSource uki;                    ///< EFI/BOOT/BOOTX64.EFI on the ESP
+  SharedSource root;                   ///< null on a probe's disk
+  SharedSource verity;                 ///< null on a probe's disk
   std::vector<std::string> esp_files;  ///< every file on the ESP
 };
 /// Errors (malformed): no GPT, no ESP, no UKI on the ESP.
@@ -32,12 +32,12 @@ struct VerityMismatch {
 /// Hashes the whole data device against the tree and the tree against `root_hash`; nothing when all of it matches.
 Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const ByteSource& hashes, Bytes root_hash);
 
-/// Compares an image with its baseline: partition ids, files on the ESP, UKI, expected events, root hash, every root block.
-/// `db` is the db variable's data; empty: the authority that lets the UKI start is not judged.
+/// Compares an image with its baseline: partition ids, files on the ESP, UKI, expected events, root hash, every root
+/// block. `db` is the db variable's data; empty: the authority that lets the UKI start is not judged.
 Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline& baseline, Bytes db);
 
-/// Compares the files of a build with the digests that its provenance has of them. `open` gives a file by its name; one that it cannot
-/// give for want of it (missing) is a finding, any other error is the result.
+/// Compares the files of a build with the digests that its provenance has of them. `open` gives a file by its name; one
+/// that it cannot give for want of it (missing) is a finding, any other error is the result.
 Result<std::vector<Finding>> check_artifacts(const std::vector<codec::BuildArtifact>& artifacts,
                                              const std::function<Result<SharedSource>(const std::string&)>& open);
 

@@ -26,8 +26,8 @@ struct SignatureList {
 /// A list whose signatures differ in size (certificates do) becomes one list for each run of one size, as the format
 /// wants it.
 Buffer encode_signature_lists(const std::vector<SignatureList>& lists);
-/// Errors: sizes that do not add up, entries without data, SHA-256 entries that are not 32 bytes, X.509 or SHA-256 lists
-/// with a header, more than 65536 entries. Lists without entries are kept.
+/// Errors: sizes that do not add up, entries without data, SHA-256 entries that are not 32 bytes, X.509 or SHA-256
+/// lists with a header, more than 65536 entries. Lists without entries are kept.
 Result<std::vector<SignatureList>> decode_signature_lists(Bytes data);
 /// One list with one X.509 entry.
 SignatureList x509_list(const Guid& owner, Bytes certificate_der);

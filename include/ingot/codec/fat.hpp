@@ -11,8 +11,8 @@ struct FatFile {
   SharedSource content;
 };
 
-/// Every regular file, in folder order, depth first. Caps: 4096 entries, 16 folders deep. Errors: not FAT32, a chain that
-/// loops or leaves the volume, a file shorter than its size.
+/// Every regular file, in folder order, depth first. Caps: 4096 entries, 16 folders deep. Errors: not FAT32, a chain
+/// that loops or leaves the volume, a file shorter than its size.
 Result<std::vector<FatFile>> list_fat32(const SharedSource& volume);
 
 }  // namespace ingot::codec

@@ -1,5 +1,5 @@
-// UEFI firmware files as far as their measurements and needs can be told from the file: PI firmware volumes, LZMA sections.
-// UEFI PI 1.8, volume 3, "Firmware Storage Code Definitions".
+// UEFI firmware files as far as their measurements and needs can be told from the file: PI firmware volumes, LZMA
+// sections. UEFI PI 1.8, volume 3, "Firmware Storage Code Definitions".
 #pragma once
 
 #include <vector>

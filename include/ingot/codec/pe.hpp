@@ -20,10 +20,10 @@ struct PeSection {
 
 struct Pe {
   std::uint16_t machine = 0;
-  std::uint32_t pe_header_offset = 0;       ///< of "PE\0\0"
+  std::uint32_t pe_header_offset = 0;  ///< of "PE\0\0"
   std::uint32_t optional_header_offset = 0;
   std::uint32_t section_table_offset = 0;
-  std::uint32_t checksum_offset = 0;        ///< of OptionalHeader.CheckSum
+  std::uint32_t checksum_offset = 0;            ///< of OptionalHeader.CheckSum
   std::uint32_t security_directory_offset = 0;  ///< of the certificate table's data directory entry
   std::uint32_t section_alignment = 0;
   std::uint32_t file_alignment = 0;

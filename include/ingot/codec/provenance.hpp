@@ -16,8 +16,8 @@ struct BuildArtifact {
   std::string name;    ///< file name without a folder
   std::string sha256;  ///< hexadecimal
 };
-/// The subjects of a statement. Errors (malformed): another statement or predicate type, a name with a folder, a subject without a
-/// SHA-256 digest.
+/// The subjects of a statement. Errors (malformed): another statement or predicate type, a name with a folder, a
+/// subject without a SHA-256 digest.
 Result<std::vector<BuildArtifact>> decode_provenance_subjects(Bytes json);
 
 }  // namespace ingot::codec

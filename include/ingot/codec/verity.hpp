@@ -7,7 +7,7 @@
 namespace ingot::codec {
 
 struct VeritySuperblock {
-  Guid uuid;  ///< its text form is what veritysetup prints
+  Guid uuid;                         ///< its text form is what veritysetup prints
   std::string algorithm = "sha256";  ///< at most 32 bytes
   std::uint32_t data_block_size = 4096;
   std::uint32_t hash_block_size = 4096;

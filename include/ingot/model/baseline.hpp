@@ -17,7 +17,7 @@ struct ExpectedEvent {
   EventType type{};
   Digests digests;    ///< what is extended, for each of predicted_banks (a platform: for each bank of its log)
   std::string cause;  ///< the component: ".cmdline", "GPT of disk.raw", "db", "phase enter-initrd"
-  std::string text;   ///< what the data says, for people: the command line itself, a certificate's subject; may be empty
+  std::string text;  ///< what the data says, for people: the command line itself, a certificate's subject; may be empty
   /// Consecutive events of one PCR with the same non-empty name form a block that may occur 0 to
   /// `max_block_repeats` times (a failed earlier boot entry, ExitBootServices retried). Empty: exactly once.
   std::string optional_block;
@@ -29,8 +29,8 @@ inline constexpr std::uint32_t max_block_repeats = 4;
 /// The platform's share: PCR 0, 1, 2, 3, 6 whole, and PCR 7 up to and including its separator.
 struct Platform {
   std::string name;
-  std::string firmware_sha256;  ///< of the firmware file, hexadecimal; empty when learned from hardware
-  std::string shape;            ///< the machine shape in words: "q35, 2048 MiB, 2 vCPUs, ..."
+  std::string firmware_sha256;        ///< of the firmware file, hexadecimal; empty when learned from hardware
+  std::string shape;                  ///< the machine shape in words: "q35, 2048 MiB, 2 vCPUs, ..."
   std::uint8_t startup_locality = 0;  ///< where PCR 0 starts: 0, 3, or 4 with an H-CRTM
   std::vector<ExpectedEvent> events;
   PcrValues pcrs;  ///< replayed from `events`
@@ -47,14 +47,14 @@ struct FileDigest {
 
 /// What one release of one profile measures and contains.
 struct Baseline {
-  std::string profile;        ///< the profile's name
+  std::string profile;  ///< the profile's name
   std::string role;
   std::uint64_t version = 0;  ///< monotonic per profile
   std::string root_hash;      ///< dm-verity, hexadecimal
   std::string uki_sha256;     ///< of the finished, signed file
   std::string uki_authenticode_sha256;
   std::string manifest_sha256;
-  std::string stub;           ///< systemd-stub version that the measuring order was taken from: "257"
+  std::string stub;  ///< systemd-stub version that the measuring order was taken from: "257"
   /// PCR 4, 5, 9, 11, 12, 13, 14 whole; PCR 7: what follows the platform's separator.
   std::vector<ExpectedEvent> events;
   /// Values that `events` replay to for the PCRs they cover whole (all but 7), with no optional block taken and

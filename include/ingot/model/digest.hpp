@@ -9,7 +9,13 @@
 namespace ingot {
 
 /// The value is the TPM_ALG_ID.
-enum class HashAlg : std::uint16_t { sha1 = 0x0004, sha256 = 0x000B, sha384 = 0x000C, sha512 = 0x000D, sm3_256 = 0x0012 };
+enum class HashAlg : std::uint16_t {
+  sha1 = 0x0004,
+  sha256 = 0x000B,
+  sha384 = 0x000C,
+  sha512 = 0x000D,
+  sm3_256 = 0x0012
+};
 
 std::string to_text(HashAlg alg);  ///< "sha256"
 std::optional<HashAlg> parse_hash_alg(std::string_view text);

@@ -42,13 +42,13 @@ struct Profile {
   std::string name;           ///< [a-z0-9][a-z0-9-]{0,62}
   std::uint64_t version = 1;  ///< monotonic, >= 1
   std::string role;
-  std::string path;                    ///< the file it came from
-  std::vector<std::string> sources;    ///< all files read, base first
+  std::string path;                  ///< the file it came from
+  std::vector<std::string> sources;  ///< all files read, base first
   Base base;
   struct Kernel {
     std::string package = "linux-image-cloud-amd64";  ///< ignored for imported bases
-    std::vector<std::string> command_line;  ///< in order, one parameter each, printable ASCII, validated
-    std::vector<std::string> modules;       ///< extra modules for the initrd, names without .ko
+    std::vector<std::string> command_line;            ///< in order, one parameter each, printable ASCII, validated
+    std::vector<std::string> modules;                 ///< extra modules for the initrd, names without .ko
   } kernel;
   struct Root {
     RootFilesystem filesystem = RootFilesystem::squashfs;
@@ -61,8 +61,8 @@ struct Profile {
     std::uint64_t data_size_bytes = 0;  ///< 0: no data partition; else an empty /var partition in the GPT
   } disk;
   struct Boot {
-    std::string stub;                ///< path in the tree of systemd's stub; empty: the standard place
-    std::vector<std::string> phases; ///< boot phases after which the agent reports, in order
+    std::string stub;                 ///< path in the tree of systemd's stub; empty: the standard place
+    std::vector<std::string> phases;  ///< boot phases after which the agent reports, in order
     bool secure_boot = true;
   } boot;
   std::vector<ExtraFile> files;

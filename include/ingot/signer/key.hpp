@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "ingot/base/result.hpp"
 #include "ingot/base/guid.hpp"
+#include "ingot/base/result.hpp"
 #include "ingot/crypto/certificate.hpp"
 
 namespace ingot::signer {
@@ -30,14 +30,16 @@ class SigningKey {
 };
 
 /// Files of a key folder made by `ingot keys init`:
-/// PK, KEK, db (.key, .crt PEM; RSA-2048 X.509), pcr (.key, .pub PEM; RSA-2048), baseline (.key, .pub PEM; Ed25519), owner.guid.
+/// PK, KEK, db (.key, .crt PEM; RSA-2048 X.509), pcr (.key, .pub PEM; RSA-2048), baseline (.key, .pub PEM; Ed25519),
+/// owner.guid.
 struct KeyFolder {
   std::string path;
   [[nodiscard]] std::string key(std::string_view name) const { return path + "/" + std::string(name) + ".key"; }
   [[nodiscard]] std::string certificate(std::string_view name) const { return path + "/" + std::string(name) + ".crt"; }
   [[nodiscard]] std::string public_key(std::string_view name) const { return path + "/" + std::string(name) + ".pub"; }
 };
-/// Makes every key; errors (usage) when the folder already holds one. Private keys 0600, folder 0700, whole or not at all.
+/// Makes every key; errors (usage) when the folder already holds one. Private keys 0600, folder 0700, whole or not at
+/// all.
 Result<KeyFolder> init_keys(const std::string& folder);
 /// Checks that all files are there and that keys belong to their certificates.
 Result<KeyFolder> open_keys(const std::string& folder);

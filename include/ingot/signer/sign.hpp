@@ -10,7 +10,8 @@
 namespace ingot::signer {
 
 /// The certificate table to append to an unsigned PE file (already 8-byte aligned in size): one WIN_CERTIFICATE with
-/// a PKCS#7 SignedData over SpcIndirectDataContent, SHA-256, no signing time. `authenticode_sha256` is the file's digest.
+/// a PKCS#7 SignedData over SpcIndirectDataContent, SHA-256, no signing time. `authenticode_sha256` is the file's
+/// digest.
 Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key);
 
 /// Signs an unsigned PE file into `out_path` (written whole or not at all): copies, sets the certificate table's data
