@@ -4,11 +4,13 @@
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/reader.hpp"
+#include "ingot/base/writer.hpp"
 #include "ingot/codec/dsse.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/codec/verity.hpp"
+#include "verifier/fat_volume.hpp"
 #include "verifier/pe_image.hpp"
 #include "verifier/store_image.hpp"
 
@@ -124,6 +126,53 @@ void dsse_seeds() {
   seed("dsse/escapes", as_bytes(R"({"payloadType":"\u0000\ud83d\ude00\ud800","payload":"","signatures":[]})"));
 }
 
+void fat_seeds() {
+  const test::FatVolume volume;
+  const auto part = [&](std::size_t at, std::size_t size) { return Bytes(volume.bytes).subspan(at, size); };
+  Writer out;
+  out.bytes(part(0, 512)).bytes(part(test::fat_reserved_sectors * 512, 512));
+  out.bytes(part(test::FatVolume::cluster_at(2), 4 * 512));
+  seed("fat/one-file", out.view());
+  auto loop = out.take();
+  loop[512 + 3 * 4] = 3;
+  seed("fat/chain-loops", loop);
+}
+
+/// A volume that holds one file with one section, which is a volume again.
+Buffer nested_volume(const Buffer& inner) {
+  const auto u24 = [](Writer& out, std::size_t value) {
+    out.u16le(static_cast<std::uint16_t>(value)).u8(static_cast<std::uint8_t>(value >> 16));
+  };
+  Writer out;
+  const std::size_t file = inner.empty() ? 0 : 24 + 4 + inner.size();
+  out.fill(16).bytes(
+      Writer{}.u32le(0x8C8CE578).u16le(0x8A3D).u16le(0x4F1C).text("\x99\x35\x89\x61\x85\xC3\x2D\xD3").view());
+  out.u64le(56 + file).text("_FVH").fill(4).u16le(56).fill(6);
+  if (inner.empty()) return out.take();
+  out.fill(19).u8(0);
+  u24(out, file);
+  out.u8(0);
+  u24(out, 4 + inner.size());
+  return out.u8(0x17).bytes(inner).take();
+}
+
+void firmware_seeds() {
+  auto volume = nested_volume({});
+  seed("firmware/empty-volume", volume);
+  for (int i = 0; i < 3; ++i) volume = nested_volume(volume);
+  seed("firmware/nested", volume);
+  for (int i = 0; i < 20; ++i) volume = nested_volume(volume);
+  seed("firmware/nested-too-deeply", volume);
+}
+
+void provenance_seeds() {
+  seed(
+      "provenance/one-file",
+      as_bytes(
+          R"({"_type":"https://in-toto.io/Statement/v1","predicateType":"https://slsa.dev/provenance/v1","subject":[{"name":"uki.efi","digest":{"sha256":")" +
+          std::string(64, 'a') + R"("}}]})"));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -135,5 +184,8 @@ int main(int argc, char** argv) {
   gpt_seeds();
   verity_seeds();
   dsse_seeds();
+  fat_seeds();
+  firmware_seeds();
+  provenance_seeds();
   return failed ? 3 : 0;
 }

@@ -2,53 +2,14 @@
 
 #include <catch2/catch.hpp>
 
-#include "ingot/base/writer.hpp"
+#include "fat_volume.hpp"
 
 using namespace ingot;
 
 namespace {
 
-constexpr std::uint32_t reserved = 32;
-constexpr std::uint32_t fat_sectors = 520;
-
-/// A minimal FAT32 volume: root with one folder EFI that holds A.EFI (600 bytes over two clusters).
-struct Volume {
-  Buffer bytes = Buffer((reserved + fat_sectors + 66000) * 512);
-
-  void put(std::size_t at, Bytes value) {
-    std::copy(value.begin(), value.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
-  }
-  void fat(std::uint32_t cluster, std::uint32_t next) {
-    put(reserved * 512 + cluster * 4, Writer{}.u32le(next).view());
-  }
-  static std::size_t cluster_at(std::uint32_t cluster) { return (reserved + fat_sectors + cluster - 2) * 512; }
-  void entry(std::size_t at, std::string_view name, std::uint8_t attributes, std::uint32_t cluster,
-             std::uint32_t size) {
-    put(at, Writer{}
-                .text(name)
-                .u8(attributes)
-                .fill(8)
-                .u16le(static_cast<std::uint16_t>(cluster >> 16))
-                .fill(4)
-                .u16le(static_cast<std::uint16_t>(cluster))
-                .u32le(size)
-                .view());
-  }
-
-  Volume() {
-    Writer boot;
-    boot.fill(11).u16le(512).u8(1).u16le(reserved).u8(1).u16le(0).u16le(0).u8(0xF8).u16le(0).fill(8);
-    boot.u32le(static_cast<std::uint32_t>(bytes.size() / 512)).u32le(fat_sectors).fill(4).u32le(2);
-    put(0, boot.view());
-    put(510, Buffer{0x55, 0xAA});
-    for (const std::uint32_t cluster : {2u, 3u, 5u}) fat(cluster, 0x0FFFFFFF);
-    fat(4, 5);
-    entry(cluster_at(2), "EFI        ", 0x10, 3, 0);
-    entry(cluster_at(3), ".          ", 0x10, 3, 0);
-    entry(cluster_at(3) + 32, "A       EFI", 0x20, 4, 600);
-    for (std::size_t i = 0; i < 600; ++i) bytes[cluster_at(4) + i] = static_cast<std::uint8_t>(i);
-  }
-};
+using Volume = test::FatVolume;
+using test::fat_sectors;
 
 }  // namespace
 
@@ -83,6 +44,19 @@ TEST_CASE("fat: damage is malformed") {
       {"root outside the volume", [](Volume& v) { v.bytes[47] = 0x0F; }},
       {"chain loops", [](Volume& v) { v.fat(5, 4); }},
       {"chain leaves the volume", [](Volume& v) { v.fat(5, 0x00FFFFFF); }},
+      {"a name of blanks", [](Volume& v) { v.entry(Volume::cluster_at(3) + 32, "           ", 0x20, 4, 600); }},
+      {"a name with a slash", [](Volume& v) { v.entry(Volume::cluster_at(3) + 32, "A/B     EFI", 0x20, 4, 600); }},
+      {"a name twice, in another case",
+       [](Volume& v) { v.entry(Volume::cluster_at(3) + 64, "a       eFI", 0x20, 4, 600); }},
+      {"a long name of another entry",
+       [](Volume& v) {
+         v.entry(Volume::cluster_at(3) + 32,
+                 std::string_view("\x41"
+                                  "B\0C\0D\0E\0F\0",
+                                  11),
+                 0x0F, 0, 0);
+         v.entry(Volume::cluster_at(3) + 64, "A       EFI", 0x20, 4, 600);
+       }},
       {"chain reaches a reserved cluster", [](Volume& v) { v.fat(5, 1); }},
       {"file shorter than its size", [](Volume& v) { v.fat(4, 0x0FFFFFFF); }},
       {"folder contains itself", [](Volume& v) { v.entry(Volume::cluster_at(3) + 64, "LOOP       ", 0x10, 3, 0); }},
@@ -95,4 +69,13 @@ TEST_CASE("fat: damage is malformed") {
     REQUIRE_FALSE(files);
     CHECK(files.error().code == ErrorCode::malformed);
   }
+}
+
+TEST_CASE("fat: what only looks like a dot entry is listed") {
+  Volume volume;
+  volume.entry(Volume::cluster_at(3) + 64, ".HIDDEN EFI", 0x20, 4, 600);
+  const auto files = codec::list_fat32(memory_source(volume.bytes));
+  REQUIRE(files);
+  REQUIRE(files->size() == 2);
+  CHECK(files->back().path == "EFI/.HIDDEN.EFI");
 }

@@ -55,3 +55,34 @@ TEST_CASE("firmware: no volume, and every coarse truncation, is malformed or has
     if (volumes) CHECK(codec::find_dxe_volume(*volumes) == nullptr);
   }
 }
+
+TEST_CASE("firmware: volumes inside volumes end the walk, not the stack") {
+  // Each layer: a volume header, one file, one section of type "volume image".
+  Buffer volume;
+  const auto put = [](Buffer& out, std::size_t at, std::initializer_list<std::uint8_t> bytes) {
+    std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
+  };
+  for (int i = 0; i < 2000; ++i) {
+    Buffer layer(56 + (volume.empty() ? 0 : 28));
+    layer.insert(layer.end(), volume.begin(), volume.end());
+    const auto le = [](std::size_t value, int shift) { return static_cast<std::uint8_t>(value >> shift); };
+    put(layer, 16, {0x78, 0xE5, 0x8C, 0x8C, 0x3D, 0x8A, 0x1C, 0x4F, 0x99, 0x35, 0x89, 0x61, 0x85, 0xC3, 0x2D, 0xD3});
+    put(layer, 32, {le(layer.size(), 0), le(layer.size(), 8), le(layer.size(), 16)});
+    put(layer, 40, {'_', 'F', 'V', 'H', 0, 0, 0, 0, 56, 0});
+    if (!volume.empty()) {
+      const std::size_t file = layer.size() - 56;
+      put(layer, 56 + 20, {le(file, 0), le(file, 8), le(file, 16), 0});
+      put(layer, 56 + 24, {le(file - 24, 0), le(file - 24, 8), le(file - 24, 16), 0x17});
+    }
+    volume = std::move(layer);
+    const auto found = codec::decode_firmware(volume);
+    if (i < 3) {
+      REQUIRE(found);
+      CHECK(found->size() == static_cast<std::size_t>(i) + 1);
+    }
+    if (i == 20 || i == 1999) {
+      REQUIRE_FALSE(found);
+      CHECK(found.error().code == ErrorCode::limit);
+    }
+  }
+}

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "ingot/base/reader.hpp"
 
@@ -132,6 +133,33 @@ std::string short_name(Bytes entry) {
   return extension.empty() ? field(0, 8) : field(0, 8) + "." + extension;
 }
 
+/// "Long File Name Implementation", ChkSum(): what ties long name entries to the entry that they are of.
+std::uint8_t short_name_checksum(Bytes entry) {
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < 11; ++i) sum = ((sum & 1u) << 7 | (sum & 0xFFu) >> 1) + entry[i];
+  return static_cast<std::uint8_t>(sum);
+}
+
+/// "." and "..", which every folder but the root starts with.
+bool is_dot_entry(Bytes entry) {
+  const auto name = as_text(entry.first(11));
+  return (entry[11] & attribute_directory) != 0 && (name == ".          " || name == "..         ");
+}
+
+/// FAT compares names without regard to case.
+std::string upper(std::string name) {
+  for (char& c : name)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return name;
+}
+
+/// A name that could be mistaken for a path, or for none, would let a file pass for another.
+bool is_plain(std::string_view name) {
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == '/' || c == '\\' || c == '\x7F';
+  });
+}
+
 class Lister {
  public:
   explicit Lister(Volume volume) : volume_(std::move(volume)) {}
@@ -143,6 +171,8 @@ class Lister {
     const std::uint64_t size = clusters.size() * std::uint64_t{volume_.cluster_size};
     const auto bytes = TRY(read_all(ChainSource(volume_, std::move(clusters), size), size));
     Buffer long_name;
+    std::uint8_t checksum = 0;
+    std::set<std::string> names;
     for (std::size_t at = 0; at + entry_size <= bytes.size(); at += entry_size) {
       const Bytes entry = Bytes(bytes).subspan(at, entry_size);
       if (entry[0] == 0) break;
@@ -150,10 +180,19 @@ class Lister {
       const std::uint8_t attributes = entry[11];
       if (entry[0] != 0xE5 && attributes == attribute_long_name) {
         prepend_long_name(long_name, entry);
+        checksum = entry[13];
         continue;
       }
-      if (entry[0] != 0xE5 && (attributes & attribute_volume_id) == 0)
-        TRY(one(entry, prefix + (long_name.empty() ? short_name(entry) : from_utf16le(long_name)), depth));
+      if (entry[0] != 0xE5 && !is_dot_entry(entry) && (attributes & attribute_volume_id) == 0) {
+        if (!long_name.empty() && checksum != short_name_checksum(entry))
+          return fail(malformed("a long name on the ESP belongs to no entry", volume_.data_offset));
+        const auto name = long_name.empty() ? short_name(entry) : from_utf16le(long_name);
+        if (!is_plain(name) || !names.insert(upper(name)).second)
+          return fail(malformed(fmt::format("entry {} of folder \"/{}\" on the ESP has no usable name, or a taken one",
+                                            at / entry_size, prefix),
+                                volume_.data_offset));
+        TRY(one(entry, prefix + name, depth));
+      }
       long_name.clear();
     }
     return {};
@@ -164,7 +203,6 @@ class Lister {
 
  private:
   Result<void> one(Bytes entry, const std::string& path, std::size_t depth) {
-    if (entry[0] == '.') return {};
     Reader in{entry};
     in.skip(20);
     const std::uint32_t high = in.u16le();

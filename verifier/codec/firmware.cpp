@@ -18,7 +18,8 @@ constexpr Guid pad_file = make_guid("ffffffff-ffff-ffff-ffff-ffffffffffff");
 constexpr std::uint8_t section_guid_defined = 0x02;
 constexpr std::uint8_t section_volume_image = 0x17;
 constexpr std::size_t volume_header_size = 56;
-constexpr std::size_t depth_cap = 4;
+constexpr std::size_t depth_cap = 8;
+constexpr std::uint64_t volumes_cap_bytes = 2 * firmware_size_cap_bytes;
 
 std::size_t align_up(std::size_t value, std::size_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
@@ -65,6 +66,11 @@ class Walker {
   std::vector<FirmwareVolume> take() { return std::move(volumes_); }
 
  private:
+  struct Inside {
+    bool compressed = false;  ///< a compressed section is around it
+    std::size_t depth = 0;    ///< how many sections and volumes are
+  };
+
   /// 0 when no volume starts here.
   static std::size_t volume_size(Bytes bytes) {
     Reader in{bytes};
@@ -88,6 +94,9 @@ class Walker {
     std::size_t files_at = in.u16le();
     in.skip(2);
     const std::size_t extended_at = in.u16le();
+    total_ += bytes.size();
+    if (total_ > volumes_cap_bytes)
+      return fail(ErrorCode::limit, "firmware volumes inside each other of more than 128 MiB");
     FirmwareVolume found;
     found.compressed = compressed;
     found.bytes = to_buffer(bytes);
@@ -100,10 +109,10 @@ class Walker {
     constexpr Guid ffs2 = make_guid("8c8ce578-8a3d-4f1c-9935-896185c32dd3");
     constexpr Guid ffs3 = make_guid("5473c07a-3dcb-4dca-bd6f-1e9689e7349a");
     if (file_system != ffs2 && file_system != ffs3) return {};
-    return files(bytes, align_up(files_at, 8), index, depth);
+    return files(bytes, align_up(files_at, 8), index, {compressed, depth});
   }
 
-  Result<void> files(Bytes volume_bytes, std::size_t at, std::size_t index, std::size_t depth) {
+  Result<void> files(Bytes volume_bytes, std::size_t at, std::size_t index, Inside inside) {
     while (at <= volume_bytes.size() && volume_bytes.size() - at >= 24) {
       Reader in{volume_bytes.subspan(at)};
       const Guid name = guid_from(in.bytes(16));
@@ -116,14 +125,14 @@ class Walker {
       if (!in.ok() || size < header || size > volume_bytes.size() - at) break;  // free space is filled with 0xFF
       if (name != pad_file) {
         volumes_[index].files.push_back(name);
-        TRY(sections(volume_bytes.subspan(at + header, static_cast<std::size_t>(size) - header), depth));
+        TRY(sections(volume_bytes.subspan(at + header, static_cast<std::size_t>(size) - header), inside));
       }
       at = align_up(at + static_cast<std::size_t>(size), 8);
     }
     return {};
   }
 
-  Result<void> sections(Bytes bytes, std::size_t depth) {
+  Result<void> sections(Bytes bytes, Inside inside) {
     for (std::size_t at = 0; at <= bytes.size() && bytes.size() - at >= 4;) {
       Reader in{bytes.subspan(at)};
       std::uint64_t size = u24le(in);
@@ -132,8 +141,9 @@ class Walker {
       const std::size_t header = in.at();
       if (!in.ok() || size < header || size > bytes.size() - at) break;  // raw files have no sections at all
       const Bytes body = bytes.subspan(at + header, static_cast<std::size_t>(size) - header);
-      if (type == section_volume_image) TRY(flash(body, depth > 0, depth));
-      if (type == section_guid_defined) TRY(guided(bytes.subspan(at, static_cast<std::size_t>(size)), header, depth));
+      if (type == section_volume_image) TRY(flash(body, inside.compressed, inside.depth + 1));
+      if (type == section_guid_defined)
+        TRY(guided(bytes.subspan(at, static_cast<std::size_t>(size)), header, inside.depth));
       at = align_up(at + static_cast<std::size_t>(size), 4);
     }
     return {};
@@ -147,11 +157,12 @@ class Walker {
     if (depth >= depth_cap) return fail(ErrorCode::limit, "compressed sections are nested too deeply");
     const auto inner = TRY(decompress_lzma(section.subspan(data_at), firmware_size_cap_bytes - decompressed_));
     decompressed_ += inner.size();
-    return sections(inner, depth + 1);
+    return sections(inner, {true, depth + 1});
   }
 
   std::vector<FirmwareVolume> volumes_;
   std::uint64_t decompressed_ = 0;
+  std::uint64_t total_ = 0;  ///< bytes of all volumes
 };
 
 }  // namespace
