@@ -44,11 +44,14 @@ Result<KeyHandle> read_private_key(const std::string& path) {
   const BioHandle bio(BIO_new_mem_buf(pem.bytes.data(), static_cast<int>(pem.bytes.size())));
   KeyHandle key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (key) return key;
-  const bool encrypted = as_text(pem.bytes).find("ENCRYPTED") != std::string_view::npos;
   auto error =
       crypto::openssl_error(ErrorCode::crypto, fmt::format("{} is not a private key in PEM that can be read", path));
-  error.remedy = encrypted ? "it is encrypted: decrypt it with `openssl pkey` into a file of mode 0600"
-                           : "give a PKCS#8 or traditional PEM key";
+  error.remedy = "give a PKCS#8 or traditional PEM key";
+  if (as_text(pem.bytes).find("ENCRYPTED") != std::string_view::npos) {
+    ERR_clear_error();
+    error.message = fmt::format("private key {} is encrypted", path);
+    error.remedy = "decrypt it with `openssl pkey` into a file of mode 0600 on the machine that signs";
+  }
   return fail(std::move(error));
 }
 

@@ -27,6 +27,7 @@ PlanStep base_step(const Profile& profile, const BuildOptions& options) {
 }  // namespace
 
 std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) {
+  const std::string keys = options.keys.empty() ? "KEYS" : options.keys;
   std::vector<PlanStep> steps;
   const auto mib = [](std::uint64_t bytes) { return fmt::format("{} MiB", bytes >> 20); };
   steps.push_back(base_step(profile, options));
@@ -44,11 +45,11 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
   steps.push_back({"uki",
                    {{"stub", profile.boot.stub.empty() ? "the tree's systemd stub" : profile.boot.stub},
                     {"command line", fmt::format("{} roothash=...", kernel_command_line(profile))},
-                    {"PCR policy key", options.keys + "/pcr.key"},
-                    {"Secure Boot key", options.keys + "/db.key"}},
+                    {"PCR policy key", keys + "/pcr.key"},
+                    {"Secure Boot key", keys + "/db.key"}},
                    output::uki});
   steps.push_back({"probe",
-                   {{"kernel", "the tree's"}, {"init", "ingot-agent"}, {"Secure Boot key", options.keys + "/db.key"}},
+                   {{"kernel", "the tree's"}, {"init", "ingot-agent"}, {"Secure Boot key", keys + "/db.key"}},
                    output::probe});
   PlanStep disk{"disk",
                 {{"esp", mib(profile.disk.esp_size_bytes)}, {"root", output::root}, {"root-verity", output::verity}},
@@ -56,11 +57,11 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
   if (profile.disk.data_size_bytes != 0) disk.inputs.emplace_back("data", mib(profile.disk.data_size_bytes));
   steps.push_back(std::move(disk));
   steps.push_back({"variables",
-                   {{"empty store", options.vars_template}, {"certificates", options.keys + "/{PK,KEK,db}.crt"}},
+                   {{"empty store", options.vars_template}, {"certificates", keys + "/{PK,KEK,db}.crt"}},
                    output::vars});
   steps.push_back(
       {"baseline",
-       {{"signed bytes", fmt::format("{}, {}", output::disk, output::uki)}, {"key", options.keys + "/baseline.key"}},
+       {{"signed bytes", fmt::format("{}, {}", output::disk, output::uki)}, {"key", keys + "/baseline.key"}},
        output::baseline});
   steps.push_back(
       {"documents",
