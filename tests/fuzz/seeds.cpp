@@ -8,6 +8,7 @@
 #include "ingot/codec/dsse.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/gpt.hpp"
+#include "ingot/codec/ima.hpp"
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/codec/verity.hpp"
 #include "verifier/fat_volume.hpp"
@@ -173,6 +174,24 @@ void provenance_seeds() {
           std::string(64, 'a') + R"("}}]})"));
 }
 
+void ima_seeds() {
+  std::vector<ImaEntry> entries;
+  for (const auto* name : {"ima", "ima-ng", "ima-sig", "ima-buf", "ima-modsig", "ima-sigv2", "evm-sig"}) {
+    ImaEntry entry;
+    entry.template_name = name;
+    entry.digest_type = "verity";
+    entry.digest_alg = "sha1";
+    entry.digest = Buffer(20, 1);
+    entry.path = "/x";
+    entry.modsig_digest = Writer{}.text("sha1:").u8(0).fill(20, 7).take();
+    failed = failed || !seal_ima_entry(entry);
+    entries.push_back(entry);
+  }
+  seed("ima/binary", encode_ima(entries));
+  entries.pop_back();  // evm-sig has no ASCII form
+  seed("ima/ascii", as_bytes(encode_ima_ascii(entries)));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -187,5 +206,6 @@ int main(int argc, char** argv) {
   fat_seeds();
   firmware_seeds();
   provenance_seeds();
+  ima_seeds();
   return failed ? 3 : 0;
 }
