@@ -5,6 +5,7 @@
 #include "ingot/base/output.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/cel.hpp"
 #include "ingot/codec/dsse.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/gpt.hpp"
@@ -192,6 +193,22 @@ void ima_seeds() {
   seed("ima/ascii", as_bytes(encode_ima_ascii(entries)));
 }
 
+void cel_seeds() {
+  const Digests digests = {{HashAlg::sha1, Buffer(20, 1)}, {HashAlg::sha256, Buffer(32, 2)}};
+  ImaEntry ima;
+  ima.template_name = "ima-ng";
+  ima.digest_alg = "sha1";
+  ima.digest = Buffer(20, 1);
+  ima.path = "/x";
+  failed = failed || !seal_ima_entry(ima);
+  const std::vector<CelRecord> records = {{0, 0, digests, CelPcClient{EventType::EV_S_CRTM_VERSION, {0, 0}}},
+                                          {1, 11, {}, CelSystemd{"ready"}},
+                                          {2, 10, digests, CelImaTemplate{ima.template_name, ima.template_data}},
+                                          {3, 4, {}, CelOther{"4", {1}}}};
+  seed("cel/tlv", encode_cel_tlv(records));
+  seed("cel/json", as_bytes(encode_cel_json(records)));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -207,5 +224,6 @@ int main(int argc, char** argv) {
   firmware_seeds();
   provenance_seeds();
   ima_seeds();
+  cel_seeds();
   return failed ? 3 : 0;
 }

@@ -12,6 +12,7 @@
 #include "ingot/base/source.hpp"
 #include "ingot/base/writer.hpp"
 #include "ingot/builder/process.hpp"
+#include "ingot/codec/cel.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/tpm.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -110,6 +111,46 @@ TEST_CASE("replay: what is no log is refused, and a log without events extends n
   // One StartupLocality event in the SHA-1 format and nothing else.
   const auto values = codec::replay(decode("short_no_action_eventlog.bin").value());
   CHECK(values == PcrValues{{HashAlg::sha1, {{0, codec::pcr_start_value(HashAlg::sha1, 0, 3)}}}});
+}
+
+TEST_CASE("CEL: systemd-pcrlock 257 prints the records that we make of a firmware log") {
+  if (skipped(eventlogs, "CEL records of other machines were not compared") ||
+      skipped(oracles + "/usr/lib/systemd/systemd-pcrlock", "CEL records were not compared with systemd-pcrlock"))
+    return;
+  const auto folder = TemporaryFolder::create(oracles + "/tmp", "ingot-test-").value();
+  const auto inside = folder.path().substr(oracles.size());
+  std::size_t compared = 0;
+  for (const auto& file : fs::directory_iterator(eventlogs)) {
+    INFO(file.path());
+    const auto bytes = read_file(file.path(), 1u << 20).value();
+    const auto log = codec::decode_event_log(bytes);
+    if (!log || log->format != codec::LogFormat::crypto_agile) continue;
+    REQUIRE(write_file(folder.path() + "/log", bytes));
+    Command command;
+    command.argv = {"chroot",
+                    oracles,
+                    "env",
+                    "SYSTEMD_MEASURE_LOG_FIRMWARE=" + inside + "/log",
+                    "SYSTEMD_MEASURE_LOG_USERSPACE=/nonexistent",
+                    "/usr/lib/systemd/systemd-pcrlock",
+                    "cel",
+                    "--json=short"};
+    const auto done = run(command).value();
+    if (done.exit_code != 0) continue;  // it refuses some logs of real machines
+    const auto theirs = codec::decode_cel_json(done.output).value();
+    // It leaves out what extends nothing, and numbers from 1.
+    std::vector<codec::CelRecord> ours;
+    for (auto& record : codec::cel_records(*log, {}, {})) {
+      if (std::get<codec::CelPcClient>(record.content).type == EventType::EV_NO_ACTION) continue;
+      record.number = ours.size() + 1;
+      ours.push_back(std::move(record));
+    }
+    REQUIRE(theirs.size() == ours.size());
+    for (std::size_t i = 0; i < ours.size(); ++i) CHECK(theirs[i] == ours[i]);
+    ++compared;
+  }
+  CHECK(compared >= 5);
+  std::cerr << "CEL: the records of " << compared << " logs are systemd-pcrlock's\n";
 }
 
 TEST_CASE("PCR 11: systemd-measure 257 calculates the same value for each phase") {
