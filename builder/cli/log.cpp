@@ -4,6 +4,7 @@
 
 #include "cli.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/check/grammar.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/event_text.hpp"
 #include "render.hpp"
@@ -36,10 +37,22 @@ std::string event_line(const Event& event) {
                      described.vouched || described.text.empty() ? "" : " (not vouched for)");
 }
 
+nlohmann::json problems_json(const std::vector<check::LogProblem>& problems) {
+  auto out = nlohmann::json::array();
+  for (const auto& problem : problems)
+    out.push_back({{"kind", to_text(problem.kind)},
+                   {"event", problem.event},
+                   {"pcr", problem.pcr},
+                   {"detail", problem.detail},
+                   {"quirk", problem.quirk}});
+  return out;
+}
+
 Result<int> run_log(const LogArguments& arguments) {
   const auto bytes = TRY(read_file(arguments.path, log_cap_bytes));
   const auto log = TRY_IN(arguments.path, codec::decode_event_log(bytes));
   const auto pcrs = codec::replay(log);
+  const auto problems = check::check_grammar(log);
   const std::string format = log.format == codec::LogFormat::crypto_agile ? "crypto-agile" : "sha1";
   if (arguments.json) {
     auto banks = nlohmann::json::array();
@@ -47,7 +60,7 @@ Result<int> run_log(const LogArguments& arguments) {
     auto events = nlohmann::json::array();
     for (std::size_t i = 0; i < log.events.size(); ++i) events.push_back(event_json(i, log.events[i]));
     const nlohmann::json document{{"format", format}, {"banks", banks},        {"event_count", log.events.size()},
-                                  {"events", events}, {"pcrs", to_json(pcrs)}, {"problems", nlohmann::json::array()}};
+                                  {"events", events}, {"pcrs", to_json(pcrs)}, {"problems", problems_json(problems)}};
     print(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return exit_ok;
   }
@@ -55,6 +68,9 @@ Result<int> run_log(const LogArguments& arguments) {
   for (std::size_t i = 0; i < log.events.size(); ++i)
     text += fmt::format("{:>4}  pcr {:<2} {:<34} {}\n", i, log.events[i].pcr, to_text(log.events[i].type),
                         event_line(log.events[i]));
+  for (const auto& problem : problems)
+    text += fmt::format("{}: event {}, pcr {}: {}: {}\n", problem.quirk.empty() ? "problem" : "habit " + problem.quirk,
+                        problem.event, problem.pcr, to_text(problem.kind), problem.detail);
   for (const auto& [alg, bank] : pcrs) {
     text += fmt::format("\n{}:\n", to_text(alg));
     for (const auto& [index, value] : bank) text += fmt::format("  {:<2} {}\n", index, to_hex(value));

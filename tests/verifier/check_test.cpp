@@ -82,7 +82,8 @@ TEST_CASE("check: what was tampered with is named") {
     std::function<void(codec::EventLog&)> change;
     const char* kind;
     const char* subject;
-    const char* observed;  ///< part of it
+    const char* observed;      ///< part of it
+    const char* grammar = "";  ///< the rule of the log's grammar that it breaks as well
   };
   const Row rows[] = {
       {"initrd swapped", [](auto& log) { event_of(log, 11, 7) = other_digest(event_of(log, 11, 7)); }, "event-differs",
@@ -117,7 +118,7 @@ TEST_CASE("check: what was tampered with is named") {
        },
        "event-unexpected", "pcr 14, boot loader", "MokList"},
       {"PCR 4 extended after ExitBootServices", [](auto& log) { log.events.push_back(action(4, "late")); },
-       "event-unexpected", "pcr 4, late", "sha256 "},
+       "event-unexpected", "pcr 4, late", "sha256 ", "event-after-exit"},
       {"ExitBootServices missing", [](auto& log) { log.events.erase(place_of(log, 5, 2), place_of(log, 5, 3) + 1); },
        "event-missing", "pcr 5, Exit Boot Services Invocation", "nothing"},
       {"second separator",
@@ -125,16 +126,16 @@ TEST_CASE("check: what was tampered with is named") {
          const auto copy = event_of(log, 4, 1);
          log.events.insert(place_of(log, 4, 2), copy);
        },
-       "event-unexpected", "pcr 4, separator", "sha256 "},
+       "event-unexpected", "pcr 4, separator", "sha256 ", "separator-repeated"},
       {"separator missing", [](auto& log) { log.events.erase(place_of(log, 3, 0)); }, "event-missing",
-       "pcr 3, separator", "nothing"},
+       "pcr 3, separator", "nothing", "separator-missing"},
       {"separator with an error", [](auto& log) { set_data(event_of(log, 2, 0), Buffer(4, 0xFF)); }, "event-differs",
-       "pcr 2, separator", "ffffffff"},
+       "pcr 2, separator", "ffffffff", "separator-error"},
       {"disguised separator",
        [](auto& log) {
          set_data(event_of(log, 7, 5), {0, 0, 0, 1});
        },
-       "event-differs", "pcr 7, separator", "00000001"},
+       "event-differs", "pcr 7, separator", "00000001", "separator-error"},
       {"Secure Boot off",
        [](auto& log) {
          auto variable = codec::decode_measured_variable(event_of(log, 7, 0).data).value();
@@ -150,9 +151,9 @@ TEST_CASE("check: what was tampered with is named") {
        },
        "event-differs", "pcr 7, dbx", "empty"},
       {"db variable after the separator", [](auto& log) { std::swap(event_of(log, 7, 3), event_of(log, 7, 5)); },
-       "event-differs", "pcr 7, db", "separator"},
+       "event-differs", "pcr 7, db", "separator", "variable-order"},
       {"signed with another key of db", [](auto& log) { event_of(log, 7, 6) = other_digest(event_of(log, 7, 6)); },
-       "event-differs", "pcr 7, db authority", "sha256 "},
+       "event-differs", "pcr 7, db authority", "sha256 ", "digest-not-of-data"},
       {"boot entry added", [](auto& log) { log.events.insert(place_of(log, 1, 3), other_digest(event_of(log, 1, 3))); },
        "event-unexpected", "pcr 1, Boot0002", "EFI Internal Shell"},
       {"option ROM added",
@@ -175,7 +176,7 @@ TEST_CASE("check: what was tampered with is named") {
        [](auto& log) {
          log.events.push_back({6, static_cast<EventType>(0x1234), crypto::hash_banks({}), {}});
        },
-       "event-unexpected", "pcr 6, 0x00001234", "(empty)"},
+       "event-unexpected", "pcr 6, 0x00001234", "(empty)", "type-unknown"},
       {"PCR 8 extended",
        [](auto& log) {
          log.events.push_back(action(8, "grub_cmd: ls"));
@@ -187,7 +188,13 @@ TEST_CASE("check: what was tampered with is named") {
     const auto verdict = verdict_on(machine_with(row.change));
     INFO(row.name << "\n" << check::render_verdict(verdict));
     CHECK_FALSE(verdict.trusted());
-    REQUIRE(kinds(verdict) == std::vector<std::string>{row.kind});
+    auto others = kinds(verdict);
+    std::erase(others, "log-problem");
+    REQUIRE(others == std::vector<std::string>{row.kind});
+    const auto broken = std::count_if(verdict.findings.begin(), verdict.findings.end(), [&](const Finding& finding) {
+      return finding.kind == FindingKind::log_problem && finding.observed.starts_with(row.grammar);
+    });
+    CHECK((broken != 0) == (*row.grammar != '\0'));
     CHECK(verdict.findings[0].subject == row.subject);
     CHECK(contains(verdict.findings[0].observed, row.observed));
     CHECK_FALSE(verdict.findings[0].cause.empty());

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "explain.hpp"
+#include "ingot/check/grammar.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/measure/uki.hpp"
@@ -171,6 +172,23 @@ void check_replay(const Evidence& evidence, const Logs& logs, const std::vector<
   }
 }
 
+/// What no habit of firmware explains is a finding; the rest is told.
+void check_log_grammar(const Logs& logs, Verdict& verdict) {
+  if (!logs.has_firmware_log()) return;
+  std::set<std::string> habits;
+  for (const auto& problem : check_grammar(logs.firmware())) {
+    if (!problem.quirk.empty()) {
+      habits.insert(problem.quirk);
+      continue;
+    }
+    verdict.findings.push_back(
+        {FindingKind::log_problem, fmt::format("event log, event {}, pcr {}", problem.event, problem.pcr),
+         "the order and form that firmware measures in", fmt::format("{}: {}", to_text(problem.kind), problem.detail),
+         "the log was edited, or the firmware has a habit that Ingot does not know", Remedy::investigate});
+  }
+  for (const auto& name : habits) verdict.notes.push_back(fmt::format("event log: known firmware habit {}", name));
+}
+
 /// Did another known release boot? Judged by PCR 11 or by the UKI that PCR 4 holds, both as quoted.
 std::optional<Finding> name_other_release(const BootQuestion& question, const Evidence& evidence, const Logs& logs) {
   const auto replays = [&](PcrIndex pcr) {
@@ -226,6 +244,7 @@ Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidenc
   // 3. Is each PCR what was predicted?
   Judge judge{question, evidence, logs, banks, verdict};
   for (const auto pcr : report_order) judge.judge(pcr, expected.at(pcr));
+  check_log_grammar(logs, verdict);
   std::stable_sort(verdict.pcrs.begin(), verdict.pcrs.end(),
                    [](const auto& a, const auto& b) { return std::pair(a.bank, a.pcr) < std::pair(b.bank, b.pcr); });
   // 4. If not: is it a release that we know? Then that comes first.
