@@ -201,7 +201,7 @@ class Grammar {
     if (ends && separators_.contains(event.pcr))
       report(LogProblemKind::event_after_separator, event.pcr,
              fmt::format("{} behind the separator", to_text(event.type)));
-    if (event.pcr == exit_pcr) exit(event);
+    if (event.pcr == exit_pcr) boot_services_exit(event);
   }
 
   void check_data(const Event& event) {
@@ -241,7 +241,7 @@ class Grammar {
     if (variable->name == "PK") has_pk_ = !variable->data.empty();
   }
 
-  void exit(const Event& event) {
+  void boot_services_exit(const Event& event) {
     if (is_action(event, exit_invocation)) invoked_ = true;
     if (is_action(event, exit_success)) exited_ = invoked_;
   }
