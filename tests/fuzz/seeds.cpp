@@ -5,9 +5,11 @@
 #include "ingot/base/output.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/any_log.hpp"
 #include "ingot/codec/cel.hpp"
 #include "ingot/codec/dsse.hpp"
 #include "ingot/codec/esl.hpp"
+#include "ingot/codec/event_data.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/ima.hpp"
 #include "ingot/codec/variable_store.hpp"
@@ -209,6 +211,77 @@ void cel_seeds() {
   seed("cel/json", as_bytes(encode_cel_json(records)));
 }
 
+/// PCR, type and data, as the target reads them.
+void event_data_seed(const std::string& name, EventType type, Bytes data) {
+  seed("event_data/" + name, Writer{}.u8(4).u32le(static_cast<std::uint32_t>(type)).bytes(data).take());
+}
+
+void event_data_seeds() {
+  const Buffer path = {2, 1, 12, 0, 0xD0, 0x41, 3, 10, 0, 0, 0, 0, 3, 20, 6, 0, 1, 0, 0x7F, 0xFF, 4, 0};
+  const auto variable = [](const char* name, Buffer data) {
+    return encode_measured_variable({owner, name, std::move(data)});
+  };
+  event_data_seed("db", EventType::EV_EFI_VARIABLE_DRIVER_CONFIG,
+                  variable("db", encode_signature_lists({x509_list(owner, Buffer(60, 0x30))})));
+  event_data_seed("boot-entry", EventType::EV_EFI_VARIABLE_BOOT2,
+                  variable("Boot0001", encode_load_option({1, "x", path, {}})));
+  event_data_seed("boot-order", EventType::EV_EFI_VARIABLE_BOOT, variable("BootOrder", {1, 0, 2, 0}));
+  event_data_seed("authority", EventType::EV_EFI_VARIABLE_AUTHORITY, variable("db", Buffer(40, 0x30)));
+  event_data_seed("image", EventType::EV_EFI_BOOT_SERVICES_APPLICATION,
+                  Writer{}.u64le(1).u64le(2).u64le(0).u64le(path.size()).bytes(path).take());
+  event_data_seed("blob", EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB, Writer{}.u64le(1).u64le(2).take());
+  event_data_seed("blob2", EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2,
+                  Writer{}.u8(2).text("FV").u64le(1).u64le(2).take());
+  event_data_seed("tables", EventType::EV_EFI_HANDOFF_TABLES, Writer{}.u64le(1).bytes(owner.bytes).u64le(9).take());
+  event_data_seed("tables2", EventType::EV_EFI_HANDOFF_TABLES2,
+                  Writer{}.u8(2).text("SM").u64le(1).bytes(owner.bytes).u64le(9).take());
+  event_data_seed("gpt", EventType::EV_EFI_GPT_EVENT, Writer{}.fill(92, 1).u64le(1).fill(128, 2).take());
+  event_data_seed("tagged", EventType::EV_EVENT_TAG, Writer{}.u32le(load_options_tag).u32le(2).fill(2, 1).take());
+  event_data_seed("spdm", EventType::EV_EFI_SPDM_FIRMWARE_BLOB,
+                  Writer{}
+                      .text(std::string_view("SPDM Device Sec\0", 16))
+                      .u16le(1)
+                      .u16le(0)
+                      .u32le(2)
+                      .u32le(1)
+                      .u16le(0x0101)
+                      .u16le(1)
+                      .u8(7)
+                      .u64le(path.size())
+                      .bytes(path)
+                      .take());
+  event_data_seed("spdm2", EventType::EV_EFI_SPDM_FIRMWARE_BLOB,
+                  Writer{}
+                      .text("SPDM Device Sec2")
+                      .u16le(2)
+                      .u16le(0)
+                      .u32le(0)
+                      .u32le(1)
+                      .u32le(0)
+                      .u32le(1)
+                      .u64le(5)
+                      .u64le(path.size())
+                      .bytes(path)
+                      .u8(7)
+                      .take());
+  event_data_seed("locality", EventType::EV_NO_ACTION,
+                  Writer{}.text(std::string_view("StartupLocality\0", 16)).u8(3).take());
+  event_data_seed("nv-index", EventType::EV_NO_ACTION, Writer{}.text("NvIndexInstance ").u64le(1).u8(1).take());
+  event_data_seed("manifest", EventType::EV_NO_ACTION, Writer{}.text("SP800-155 Event3").u32le(1).fill(20).take());
+}
+
+void any_log_seeds() {
+  EventLog firmware;
+  firmware.algorithms = algorithm_sizes(std::vector{HashAlg::sha256});
+  firmware.events = {{0, EventType::EV_SEPARATOR, {{HashAlg::sha256, Buffer(32, 1)}}, Buffer(4)}};
+  const std::vector<Event> userspace = {
+      {11, EventType::EV_IPL, {{HashAlg::sha256, Buffer(32, 2)}}, to_buffer(as_bytes("ready"))}};
+  seed("any_log/crypto-agile", encode_event_log(firmware));
+  seed("any_log/systemd", encode_userspace_log(userspace));
+  seed("any_log/cel-tlv", encode_cel_tlv(cel_records(firmware, userspace, {})));
+  seed("any_log/cel-json", as_bytes(encode_cel_json(cel_records(firmware, userspace, {}))));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -225,5 +298,7 @@ int main(int argc, char** argv) {
   provenance_seeds();
   ima_seeds();
   cel_seeds();
+  event_data_seeds();
+  any_log_seeds();
   return failed ? 3 : 0;
 }

@@ -1,124 +1,31 @@
-// The structures inside event data, and device paths as text.
+#include "ingot/codec/event_data.hpp"
+
 #include <fmt/format.h>
 
+#include "gpt_entry.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
-#include "ingot/codec/event_text.hpp"
 
 namespace ingot::codec {
 namespace {
 
 constexpr std::uint64_t name_cap_units = 1024;
+constexpr std::uint64_t table_cap = 1024;
+constexpr std::uint64_t partition_cap = 1024;
 
-/// UEFI 2.10, "Device Path Nodes".
-struct Node {
-  std::uint8_t type = 0;
-  std::uint8_t subtype = 0;
-  Bytes body;
-};
-
-std::string raw_node(const Node& node) {
-  return fmt::format("Path({},{},{})", node.type, node.subtype, to_hex(node.body));
+Guid read_guid(Reader& in) {
+  const Bytes bytes = in.bytes(16);
+  return in.ok() ? guid_from(bytes) : Guid{};
 }
 
-std::string acpi_text(const Node& node) {
-  constexpr std::uint32_t pci_root = 0x0A0341D0;  // EISA id PNP0A03
-  Reader in{node.body};
-  const std::uint32_t hid = in.u32le();
-  const std::uint32_t uid = in.u32le();
-  if (!in.ok()) return raw_node(node);
-  return hid == pci_root ? fmt::format("PciRoot(0x{:x})", uid) : fmt::format("Acpi(0x{:08x},0x{:x})", hid, uid);
-}
-
-std::string messaging_text(const Node& node) {
-  Reader in{node.body};
-  switch (node.subtype) {
-    case 2: {
-      const auto target = in.u16le(), lun = in.u16le();
-      return in.ok() ? fmt::format("Scsi(0x{:x},0x{:x})", target, lun) : raw_node(node);
-    }
-    case 5: {
-      const auto port = in.u8(), interface = in.u8();
-      return in.ok() ? fmt::format("USB(0x{:x},0x{:x})", port, interface) : raw_node(node);
-    }
-    case 11: {
-      const Bytes address = in.bytes(6);
-      return in.ok() ? fmt::format("MAC({})", to_hex(address)) : raw_node(node);
-    }
-    case 18: {
-      const auto port = in.u16le(), multiplier = in.u16le(), lun = in.u16le();
-      return in.ok() ? fmt::format("Sata(0x{:x},0x{:x},0x{:x})", port, multiplier, lun) : raw_node(node);
-    }
-    case 23: {
-      const auto name_space = in.u32le();
-      return in.ok() ? fmt::format("NVMe(0x{:x})", name_space) : raw_node(node);
-    }
-    case 24:
-      return fmt::format("Uri({})", as_text(node.body));
-  }
-  return raw_node(node);
-}
-
-std::string media_text(const Node& node) {
-  Reader in{node.body};
-  switch (node.subtype) {
-    case 1: {
-      const auto number = in.u32le();
-      in.skip(16);
-      const Bytes signature = in.bytes(16);
-      in.skip(1);
-      const auto kind = in.u8();
-      constexpr std::uint8_t guid_signature = 2;
-      if (!in.ok() || kind != guid_signature) return raw_node(node);
-      return fmt::format("HD({},GPT,{})", number, to_text(guid_from(signature)));
-    }
-    case 4: {
-      auto path = from_utf16le(node.body);
-      path.erase(std::min(path.find('\0'), path.size()));
-      return path;
-    }
-    case 6:
-    case 7:
-      if (node.body.size() != 16) return raw_node(node);
-      return fmt::format("{}({})", node.subtype == 6 ? "FvFile" : "Fv", to_text(guid_from(node.body)));
-    case 8: {
-      in.skip(4);
-      const auto start = in.u64le(), end = in.u64le();
-      return in.ok() ? fmt::format("Offset(0x{:x},0x{:x})", start, end) : raw_node(node);
-    }
-  }
-  return raw_node(node);
-}
-
-std::string node_text(const Node& node) {
-  switch (node.type) {
-    case 1:
-      if (node.subtype == 1 && node.body.size() == 2)
-        return fmt::format("Pci(0x{:x},0x{:x})", node.body[1], node.body[0]);
-      return raw_node(node);
-    case 2:
-      return node.subtype == 1 ? acpi_text(node) : raw_node(node);
-    case 3:
-      return messaging_text(node);
-    case 4:
-      return media_text(node);
-  }
-  return raw_node(node);
-}
-
-/// What people may see: no control characters in a line of text, whatever a hostile log holds.
-void make_printable(std::string& text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-}
+Buffer read_description(Reader& in, bool described) { return described ? to_buffer(in.bytes(in.u8())) : Buffer{}; }
 
 }  // namespace
 
 Result<MeasuredVariable> decode_measured_variable(Bytes data) {
   Reader in{data};
   MeasuredVariable variable;
-  const Bytes guid = in.bytes(16);
-  if (in.ok()) variable.guid = guid_from(guid);
+  variable.guid = read_guid(in);
   const std::uint64_t units = in.u64le();
   const std::uint64_t size = in.u64le();
   if (in.ok() && units > name_cap_units) in.fail_with(fmt::format("a variable name of {} characters", units));
@@ -138,6 +45,33 @@ Buffer encode_measured_variable(const MeasuredVariable& variable) {
       .take();
 }
 
+Result<LoadOption> decode_load_option(Bytes data) {
+  Reader in{data};
+  LoadOption option;
+  option.attributes = in.u32le();
+  const std::uint16_t paths_size = in.u16le();
+  Buffer description;
+  for (std::uint16_t unit = in.u16le(); in.ok() && unit != 0; unit = in.u16le()) {
+    description.push_back(static_cast<std::uint8_t>(unit));
+    description.push_back(static_cast<std::uint8_t>(unit >> 8));
+  }
+  option.description = from_utf16le(description);
+  option.device_path = to_buffer(in.bytes(paths_size));
+  if (in.ok()) option.optional_data = to_buffer(in.rest());
+  return in.finish(std::move(option));
+}
+
+Buffer encode_load_option(const LoadOption& option) {
+  return Writer{}
+      .u32le(option.attributes)
+      .u16le(static_cast<std::uint16_t>(option.device_path.size()))
+      .bytes(to_utf16le(option.description))
+      .u16le(0)
+      .bytes(option.device_path)
+      .bytes(option.optional_data)
+      .take();
+}
+
 Result<ImageLoad> decode_image_load(Bytes data) {
   Reader in{data};
   ImageLoad load;
@@ -148,24 +82,81 @@ Result<ImageLoad> decode_image_load(Bytes data) {
   return in.finish(std::move(load));
 }
 
-std::string device_path_text(Bytes device_path) {
-  constexpr std::uint8_t end_of_path = 0x7F;
-  constexpr std::uint16_t node_header = 4;
-  std::string text;
-  Reader in{device_path};
-  while (in.left() > 0) {
-    Node node;
-    node.type = in.u8();
-    node.subtype = in.u8();
-    const std::uint16_t length = in.u16le();
-    if (!in.ok() || length < node_header) return to_hex(device_path);
-    node.body = in.bytes(length - node_header);
-    if (!in.ok()) return to_hex(device_path);
-    if (node.type == end_of_path) break;
-    text += (text.empty() ? "" : "/") + node_text(node);
+Result<FirmwareBlob> decode_firmware_blob(Bytes data, bool described) {
+  Reader in{data};
+  FirmwareBlob blob;
+  blob.description = read_description(in, described);
+  blob.base = in.u64le();
+  blob.length_bytes = in.u64le();
+  return in.finish(std::move(blob));
+}
+
+Result<HandoffTables> decode_handoff_tables(Bytes data, bool described) {
+  Reader in{data};
+  HandoffTables tables;
+  tables.description = read_description(in, described);
+  const std::uint64_t count = in.u64le();
+  if (in.ok() && count > table_cap) in.fail_with(fmt::format("{} tables", count));
+  for (std::uint64_t i = 0; in.ok() && i < count; ++i) {
+    const Guid vendor = read_guid(in);
+    tables.tables.push_back({vendor, in.u64le()});
   }
-  make_printable(text);
-  return text;
+  return in.finish(std::move(tables));
+}
+
+Result<MeasuredGpt> decode_measured_gpt(Bytes data) {
+  // The 92 bytes of the header, the number of entries, the entries (UEFI_GPT_DATA).
+  Reader in{data};
+  MeasuredGpt gpt;
+  in.skip(56);
+  gpt.disk = read_guid(in);
+  in.skip(20);
+  const std::uint64_t count = in.u64le();
+  if (in.ok() && count > partition_cap) in.fail_with(fmt::format("{} partitions", count));
+  for (std::uint64_t i = 0; in.ok() && i < count; ++i) {
+    const Bytes entry = in.bytes(gpt_entry_size_bytes);
+    if (in.ok()) gpt.partitions.push_back(decode_gpt_entry(entry));
+  }
+  return in.finish(std::move(gpt));
+}
+
+Result<TaggedEvent> decode_tagged_event(Bytes data) {
+  Reader in{data};
+  TaggedEvent event;
+  event.id = in.u32le();
+  event.data = to_buffer(in.bytes(in.u32le()));
+  return in.finish(std::move(event));
+}
+
+Result<DeviceSecurity> decode_device_security(Bytes data) {
+  constexpr std::string_view first{"SPDM Device Sec\0", 16}, second{"SPDM Device Sec2", 16};
+  Reader in{data};
+  DeviceSecurity device;
+  const auto signature = as_text(in.bytes(16));
+  device.version = in.u16le();
+  if (in.ok() && !((signature == first && device.version == 1) || (signature == second && device.version == 2)))
+    in.fail_with("neither \"SPDM Device Sec\" of version 1 nor \"SPDM Device Sec2\" of version 2");
+  if (device.version == 1) {
+    in.skip(2 + 4);  // length of the whole, SPDM hash algorithm
+    device.device_type = in.u32le();
+    // SPDM measurement block (DSP0274, "Measurement block format"): index, specification, size, measurement.
+    const std::size_t start = in.at();
+    in.skip(2);
+    in.skip(in.u16le());
+    if (in.ok()) device.measurement = to_buffer(data.subspan(start, in.at() - start));
+    device.device_path = to_buffer(in.bytes(in.u64le()));
+  } else {
+    device.auth_state = in.u8();
+    in.skip(1 + 4);  // reserved, length of the whole
+    device.device_type = in.u32le();
+    in.skip(4);  // kind of the sub-header
+    const std::uint32_t sub_header_size = in.u32le();
+    in.skip(8);  // UID of the sub-header
+    device.device_path = to_buffer(in.bytes(in.u64le()));
+    device.measurement = to_buffer(in.bytes(sub_header_size));
+  }
+  if (in.ok()) device.context = to_buffer(in.rest());
+  return in.finish(std::move(device));
 }
 
 }  // namespace ingot::codec

@@ -185,6 +185,7 @@ std::vector<AlgorithmSize> algorithm_sizes(std::span<const HashAlg> algs) {
 }
 
 Buffer pcr_start_value(HashAlg alg, PcrIndex pcr, std::uint8_t startup_locality) {
+  if (is_dynamic_pcr(pcr)) return Buffer(digest_size_bytes(alg), 0xFF);
   Buffer value(digest_size_bytes(alg), 0);
   if (pcr == 0 && !value.empty()) value.back() = startup_locality;
   return value;
@@ -194,7 +195,8 @@ Buffer extend(HashAlg alg, Bytes pcr, Bytes digest) { return crypto::Hasher(alg)
 
 void extend_into(PcrBank& bank, HashAlg alg, PcrIndex pcr, Bytes digest) {
   const auto [at, added] = bank.try_emplace(pcr);
-  if (added) at->second = pcr_start_value(alg, pcr, 0);
+  // Nothing but a dynamic launch, which sets them to zero first, opens PCR 17 to 22.
+  if (added) at->second = is_dynamic_pcr(pcr) ? Buffer(digest_size_bytes(alg), 0) : pcr_start_value(alg, pcr, 0);
   at->second = extend(alg, at->second, digest);
 }
 

@@ -59,18 +59,9 @@ bool is_digest_of(const Event& event, Bytes bytes) {
 }
 
 std::string load_option_text(Bytes data) {
-  // UEFI 2.10, "Load Options": attributes, size of the paths, description with NUL, paths.
-  Reader in{data};
-  in.skip(4);
-  const std::uint16_t paths_size = in.u16le();
-  Buffer description;
-  for (std::uint16_t unit = in.u16le(); in.ok() && unit != 0; unit = in.u16le()) {
-    description.push_back(static_cast<std::uint8_t>(unit));
-    description.push_back(static_cast<std::uint8_t>(unit >> 8));
-  }
-  const Bytes paths = in.bytes(paths_size);
-  if (!in.ok()) return short_hex(data);
-  return fmt::format("{}: {}", any_text(description), device_path_text(paths));
+  const auto option = decode_load_option(data);
+  if (!option) return short_hex(data);
+  return fmt::format("{}: {}", any_text(to_utf16le(option->description)), device_path_text(option->device_path));
 }
 
 std::string boot_order_text(Bytes data) {
@@ -124,6 +115,17 @@ EventText describe_image(const Event& event) {
           false};
 }
 
+std::string table_name(const Guid& vendor) {
+  // UEFI 2.10, "EFI Configuration Table & Properties Table".
+  static const std::map<Guid, std::string_view> names = {
+      {make_guid("eb9d2d31-2d88-11d3-9a16-0090273fc14d"), "SMBIOS"},
+      {make_guid("f2fd1544-9794-4a2c-992e-e5bbcf20e394"), "SMBIOS 3"},
+      {make_guid("8868e871-e4f1-11d3-bc22-0080c73c8881"), "ACPI 2.0"},
+      {make_guid("eb9d2d30-2d88-11d3-9a16-0090273fc14d"), "ACPI 1.0"}};
+  const auto found = names.find(vendor);
+  return found == names.end() ? to_text(vendor) : std::string(found->second);
+}
+
 /// The firmware volumes that OVMF measures, by the names of its .fdf.
 std::string volume_name(std::string_view description) {
   static const std::map<std::string_view, std::string_view> names = {{"6938079b-b503-4e3d-9d24-b28337a25806", "PEIFV"},
@@ -136,56 +138,49 @@ std::string volume_name(std::string_view description) {
   return {};
 }
 
-/// UEFI_PLATFORM_FIRMWARE_BLOB, and BLOB2 with a description in front.
 EventText describe_firmware(const Event& event) {
-  Reader in{event.data};
-  std::string description;
-  if (event.type == EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2) description = any_text(in.bytes(in.u8()));
-  const std::uint64_t base = in.u64le();
-  const std::uint64_t length = in.u64le();
-  if (!in.ok()) return {"firmware volume", any_text(event.data), false};
+  const auto blob = decode_firmware_blob(event.data, event.type == EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2);
+  if (!blob) return {"firmware volume", any_text(event.data), false};
+  const std::string description = blob->description.empty() ? "" : any_text(blob->description);
   std::string name = volume_name(description);
   // Older OVMF gives no names; its memory map does (OvmfPkg/Include/Fdf/OvmfPkgDefines.fdf.inc, MEMFD).
-  if (name.empty() && description.empty()) name = base == 0x820000 ? "PEIFV" : base == 0x900000 ? "DXEFV" : "";
+  if (name.empty() && description.empty())
+    name = blob->base == 0x820000 ? "PEIFV" : blob->base == 0x900000 ? "DXEFV" : "";
   return {name.empty() ? "firmware volume" : name,
-          fmt::format("{}{}{} bytes at 0x{:x}", description, description.empty() ? "" : ", ", length, base), false};
+          fmt::format("{}{}{} bytes at 0x{:x}", description, description.empty() ? "" : ", ", blob->length_bytes,
+                      blob->base),
+          false};
 }
 
 EventText describe_gpt_event(const Event& event) {
-  Reader in{event.data};
-  in.skip(56);
-  const Bytes disk = in.bytes(16);
-  in.skip(20);
-  const std::uint64_t count = in.u64le();
-  std::vector<GptPartition> partitions;
-  for (std::uint64_t i = 0; i < count && in.ok() && i < 128; ++i) {
-    GptPartition partition;
-    const Bytes type = in.bytes(16), unique = in.bytes(16);
-    partition.first_lba = in.u64le();
-    partition.last_lba = in.u64le();
-    partition.attributes = in.u64le();
-    auto name = from_utf16le(in.bytes(72));
-    if (!in.ok()) break;
-    partition.type = guid_from(type);
-    partition.unique = guid_from(unique);
-    partition.name = name.substr(0, name.find('\0'));
-    partitions.push_back(std::move(partition));
-  }
-  if (!in.ok() || in.left() != 0) return {"GPT", short_hex(event.data), false};
-  return {"GPT", describe_gpt(guid_from(disk), partitions), is_digest_of(event, event.data)};
+  const auto gpt = decode_measured_gpt(event.data);
+  if (!gpt) return {"GPT", short_hex(event.data), false};
+  return {"GPT", describe_gpt(gpt->disk, gpt->partitions), is_digest_of(event, event.data)};
 }
 
-/// TCG_PCClientTaggedEvent.
+/// EV_EFI_HANDOFF_TABLES: pointers only; what they point to was hashed.
+EventText describe_tables(const Event& event) {
+  const auto tables = decode_handoff_tables(event.data, event.type == EventType::EV_EFI_HANDOFF_TABLES2);
+  if (!tables) return {"SMBIOS and other tables", short_hex(event.data), false};
+  std::string text = tables->description.empty() ? "" : any_text(tables->description);
+  for (const auto& table : tables->tables)
+    text += fmt::format("{}{} at 0x{:x}", text.empty() ? "" : ", ", table_name(table.vendor), table.address);
+  return {"SMBIOS and other tables", text, false};
+}
+
+/// What a device said of its firmware; the SPDM measurement block is what was hashed.
+EventText describe_device(const Event& event) {
+  const auto device = decode_device_security(event.data);
+  if (!device) return {"device firmware (SPDM)", short_hex(event.data), false};
+  return {"device firmware (SPDM)", device_path_text(device->device_path), is_digest_of(event, event.data)};
+}
+
 EventText describe_tagged(const Event& event) {
-  constexpr std::uint32_t load_options_tag = 0x8F3B22ED;  // Linux, drivers/firmware/efi/libstub/efistub.h
-  constexpr std::uint32_t initrd_tag = 0x8F3B22EC;
-  Reader in{event.data};
-  const std::uint32_t tag = in.u32le();
-  const Bytes data = in.bytes(in.u32le());
-  if (!in.ok()) return {"tagged event", short_hex(event.data), false};
-  if (tag == load_options_tag && event.pcr == 9) return {"load options", {}, false};
-  if (tag == initrd_tag && event.pcr == 9) return {"initrd", {}, false};
-  return {fmt::format("tagged event 0x{:08x}", tag), any_text(data), is_digest_of(event, data)};
+  const auto tagged = decode_tagged_event(event.data);
+  if (!tagged) return {"tagged event", short_hex(event.data), false};
+  if (tagged->id == load_options_tag && event.pcr == 9) return {"load options", {}, false};
+  if (tagged->id == initrd_tag && event.pcr == 9) return {"initrd", {}, false};
+  return {fmt::format("tagged event 0x{:08x}", tagged->id), any_text(tagged->data), is_digest_of(event, tagged->data)};
 }
 
 /// EV_IPL: systemd-stub names sections of PCR 11 in UTF-16; systemd-pcrextend names phases.
@@ -282,7 +277,7 @@ EventText describe_event(const Event& event) {
       return {"POST code", any_text(event.data), false};
     case EventType::EV_EFI_HANDOFF_TABLES:
     case EventType::EV_EFI_HANDOFF_TABLES2:
-      return {"SMBIOS and other tables", short_hex(event.data), false};
+      return describe_tables(event);
     case EventType::EV_PLATFORM_CONFIG_FLAGS:
       return {"platform configuration", any_text(event.data), over_data()};
     case EventType::EV_TABLE_OF_DEVICES:
@@ -297,7 +292,7 @@ EventText describe_event(const Event& event) {
       return {"boot attempts not measured", any_text(event.data), over_data()};
     case EventType::EV_EFI_SPDM_FIRMWARE_BLOB:
     case EventType::EV_EFI_SPDM_FIRMWARE_CONFIG:
-      return {"device firmware (SPDM)", short_hex(event.data), false};
+      return describe_device(event);
     case EventType::EV_PREBOOT_CERT:
     case EventType::EV_UNUSED:
     case EventType::EV_NO_ACTION:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "gpt_entry.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
 
@@ -13,7 +14,7 @@ namespace ingot::codec {
 namespace {
 
 constexpr std::uint32_t header_size = 92;
-constexpr std::uint32_t entry_size = 128;
+constexpr std::uint32_t entry_size = gpt_entry_size_bytes;
 constexpr std::uint32_t entry_count = 128;
 constexpr std::uint32_t entry_count_cap = 1024;
 constexpr std::uint64_t table_lbas = entry_size * entry_count / lba_size_bytes;  // 32
@@ -156,7 +157,9 @@ bool is_empty_entry(Bytes entry) {
   return std::all_of(entry.begin(), entry.begin() + 16, [](std::uint8_t byte) { return byte == 0; });
 }
 
-GptPartition decode_entry(Bytes entry) {
+}  // namespace
+
+GptPartition decode_gpt_entry(Bytes entry) {
   Reader in{entry};
   GptPartition partition;
   partition.type = guid_from(in.bytes(16));
@@ -170,8 +173,6 @@ GptPartition decode_entry(Bytes entry) {
   partition.name = from_utf16le(name.first(length));
   return partition;
 }
-
-}  // namespace
 
 Result<EncodedGpt> encode_gpt(const Gpt& gpt) {
   TRY(check_encodable(gpt));
@@ -191,7 +192,7 @@ Result<Gpt> decode_gpt(const ByteSource& disk) {
   gpt.disk_size_lba = disk.size() / lba_size_bytes;
   gpt.disk = table.disk;
   for (Bytes rest = table.entries; !rest.empty(); rest = rest.subspan(entry_size))
-    if (!is_empty_entry(rest.first(entry_size))) gpt.partitions.push_back(decode_entry(rest.first(entry_size)));
+    if (!is_empty_entry(rest.first(entry_size))) gpt.partitions.push_back(decode_gpt_entry(rest.first(entry_size)));
   TRY(check_layout(gpt.partitions, table.first_usable_lba, table.last_usable_lba));
   return gpt;
 }

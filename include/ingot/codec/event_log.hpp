@@ -54,11 +54,16 @@ std::vector<AlgorithmSize> algorithm_sizes(std::span<const HashAlg> algs);
 /// Values after extending every event from the start values, for each algorithm of the log that is known to us, all
 /// PCRs that occur in it.
 PcrValues replay(const EventLog& log);
-/// What a PCR holds before its first event: zeroes; PCR 0 ends in the startup locality.
+/// PCR 17 to 22 belong to a dynamic launch (D-RTM): all ones until one takes place, zeroes when it starts. PC Client
+/// Platform TPM Profile 1.05, "PCR Attributes".
+constexpr bool is_dynamic_pcr(PcrIndex pcr) { return pcr >= 17 && pcr <= 22; }
+
+/// What a PCR holds before its first event: zeroes; PCR 0 ends in the startup locality; ones in those of a D-RTM.
 Buffer pcr_start_value(HashAlg alg, PcrIndex pcr, std::uint8_t startup_locality);
 /// PCR := H(PCR || digest). Precondition: sizes fit `alg`.
 Buffer extend(HashAlg alg, Bytes pcr, Bytes digest);
-/// Extends one bank's PCR by one digest; it starts from `pcr_start_value` with locality 0 when it is not there yet.
+/// Extends one bank's PCR by one digest; it starts from zeroes when it is not there yet, those of a D-RTM, too: an
+/// event in one of them is behind the launch.
 void extend_into(PcrBank& bank, HashAlg alg, PcrIndex pcr, Bytes digest);
 
 /// systemd's /run/log/systemd/tpm2-measure.log (RFC 7464 JSON text sequence; records follow TCG CEL-JSON). The records

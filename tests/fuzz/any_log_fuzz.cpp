@@ -1,0 +1,16 @@
+#include "fuzz.hpp"
+#include "ingot/codec/any_log.hpp"
+
+using namespace ingot;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto log = codec::decode_any_log(Bytes(data, size));
+  if (!log) return 0;
+  const auto values = codec::replay(*log);
+  if (!log->firmware) return 0;
+  // CEL holds all that a log says, but for the header of a firmware log.
+  const auto records = codec::cel_records(*log->firmware, log->userspace, log->ima);
+  const auto again = codec::decode_any_log(codec::encode_cel_tlv(records));
+  FUZZ_REQUIRE(records.empty() || again);
+  return 0;
+}
