@@ -7,9 +7,12 @@
 #include "cli.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/builder/release.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/dsse.hpp"
+#include "ingot/codec/enrolment.hpp"
 #include "ingot/codec/evidence.hpp"
+#include "ingot/crypto/hash.hpp"
 #include "ingot/signer/sign.hpp"
 
 namespace ingot::cli {
@@ -20,6 +23,14 @@ constexpr std::uint64_t document_cap_bytes = 64u << 20;
 Result<Buffer> open_signed(const std::string& path, const crypto::PublicKey& key) {
   const auto envelope = TRY_IN(path, codec::decode_dsse(TRY(read_file(path, document_cap_bytes))));
   return TRY_IN(path, codec::open_dsse(envelope, codec::in_toto_payload_type, key));
+}
+
+/// A statement in an envelope, signed by the key that signs baselines.
+Result<void> save_signed(const std::string& statement, const std::string& keys_folder, const std::string& out_path) {
+  const auto keys = TRY(signer::open_keys(keys_folder));
+  const auto key = TRY(signer::SigningKey::load(keys.key("baseline")));
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  return deliver(out_path, codec::encode_dsse(envelope));
 }
 
 }  // namespace
@@ -51,12 +62,24 @@ Result<Evidence> load_evidence(const std::string& path) {
   return TRY_IN(path, codec::decode_evidence(TRY(read_file(path, codec::evidence_size_cap_bytes))));
 }
 
+Result<Enrolment> load_enrolment(const std::string& path, const crypto::PublicKey& key) {
+  return TRY_IN(path, codec::decode_enrolment_statement(TRY(open_signed(path, key))));
+}
+
+Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Baseline& baseline) {
+  const auto text = TRY(read_file(path, document_cap_bytes));
+  if (crypto::sha256_hex(text) != baseline.manifest_sha256)
+    return fail(ErrorCode::crypto, fmt::format("{} is not the manifest that the baseline names", path),
+                "give the manifest.json of the same build");
+  return TRY_IN(path, builder::parse_manifest(text));
+}
+
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path) {
-  const auto keys = TRY(signer::open_keys(keys_folder));
-  const auto key = TRY(signer::SigningKey::load(keys.key("baseline")));
-  const auto statement = codec::encode_platform_statement(platform);
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
-  return deliver(out_path, codec::encode_dsse(envelope));
+  return save_signed(codec::encode_platform_statement(platform), keys_folder, out_path);
+}
+
+Result<void> save_enrolment(const Enrolment& enrolment, const std::string& keys_folder, const std::string& out_path) {
+  return save_signed(codec::encode_enrolment_statement(enrolment), keys_folder, out_path);
 }
 
 Result<void> deliver(const std::string& path, std::string_view text) {

@@ -9,6 +9,7 @@
 #include "ingot/codec/provenance.hpp"
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/model/baseline.hpp"
+#include "ingot/model/enrolment.hpp"
 #include "ingot/model/evidence.hpp"
 
 namespace ingot::cli {
@@ -21,9 +22,15 @@ Result<Baseline> load_baseline(const std::string& path, const crypto::PublicKey&
 Result<std::vector<codec::BuildArtifact>> load_provenance(const std::string& path, const crypto::PublicKey& key);
 Result<Platform> load_platform(const std::string& path, const crypto::PublicKey& key);
 Result<Evidence> load_evidence(const std::string& path);
+Result<Enrolment> load_enrolment(const std::string& path, const crypto::PublicKey& key);
+/// The regular files of an image's manifest.json, which must be the one that the baseline names.
+Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Baseline& baseline);
 
 /// Signs a platform with the baseline key of `keys_folder` and writes it to `out_path`.
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path);
+
+/// The same for an enrolment.
+Result<void> save_enrolment(const Enrolment& enrolment, const std::string& keys_folder, const std::string& out_path);
 
 /// Standard output for "-" or an empty path, else a file that appears whole.
 Result<void> deliver(const std::string& path, std::string_view text);

@@ -28,7 +28,9 @@ int main(int argc, char** argv) {
   cli::add_predict(app, action);
   cli::add_platform(app, action);
   cli::add_log(app, action);
+  cli::add_enroll(app, action);
   cli::add_verify(app, action);
+  cli::add_findings(app, action);
   cli::add_rig(app, action);
   try {
     app.parse(argc, argv);

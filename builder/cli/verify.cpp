@@ -6,9 +6,11 @@
 
 #include "cli.hpp"
 #include "documents.hpp"
+#include "ingot/base/output.hpp"
 #include "ingot/builder/build.hpp"
 #include "ingot/check/boot.hpp"
 #include "ingot/check/image.hpp"
+#include "ingot/codec/state.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -19,6 +21,10 @@ struct VerifyArguments {
   std::string platform;
   std::string key;
   std::string nonce;
+  std::string enrolment;
+  std::string channel;
+  std::string state;
+  std::string manifest;
   std::string image;
   std::vector<std::string> releases;
   bool json = false;
@@ -30,6 +36,20 @@ Result<int> deliver_verdict(const Verdict& verdict, bool as_json) {
   else
     print(check::render_verdict(verdict));
   return verdict.trusted() ? exit_ok : exit_findings;
+}
+
+Result<std::optional<Buffer>> hex_option(const std::string& text, const char* name) {
+  if (text.empty()) return std::nullopt;
+  auto bytes = parse_hex(text);
+  if (!bytes) return fail(ErrorCode::usage, fmt::format("{} is not hexadecimal", name));
+  return bytes;
+}
+
+/// Absent for a node that is met for the first time.
+Result<std::optional<NodeState>> load_state(const std::string& path) {
+  if (path.empty() || !std::filesystem::exists(path)) return std::nullopt;
+  const auto text = TRY(read_file(path, codec::state_cap_bytes));
+  return TRY_IN(path, codec::decode_node_state(text));
 }
 
 Result<int> verify_boot(const VerifyArguments& arguments) {
@@ -45,13 +65,25 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
     question.platform = &platform;
   }
   for (const auto& path : arguments.releases) question.other_releases.push_back(TRY(load_baseline(path, key)));
-  if (!arguments.nonce.empty()) {
-    question.nonce = parse_hex(arguments.nonce);
-    if (!question.nonce)
-      return fail(ErrorCode::usage, "--nonce is not hexadecimal", "give the nonce that was handed to the node");
+  question.nonce = TRY(hex_option(arguments.nonce, "--nonce"));
+  question.channel_binding = TRY(hex_option(arguments.channel, "--channel"));
+  std::optional<Enrolment> enrolment;
+  if (!arguments.enrolment.empty()) {
+    enrolment = TRY(load_enrolment(arguments.enrolment, key));
+    question.enrolment = &*enrolment;
+  }
+  const auto last = TRY(load_state(arguments.state));
+  if (last) question.last = &*last;
+  std::vector<FileDigest> manifest;
+  if (!arguments.manifest.empty()) {
+    manifest = TRY(load_manifest(arguments.manifest, baseline));
+    question.manifest = &manifest;
   }
   const auto evidence = TRY(load_evidence(arguments.evidence));
-  return deliver_verdict(TRY_IN(arguments.evidence, check::check_boot(question, evidence)), arguments.json);
+  const auto verdict = TRY_IN(arguments.evidence, check::check_boot(question, evidence));
+  if (!arguments.state.empty() && verdict.trusted() && verdict.state)
+    TRY(write_file(arguments.state, as_bytes(codec::encode_node_state(*verdict.state))));
+  return deliver_verdict(verdict, arguments.json);
 }
 
 Result<int> verify_image(const VerifyArguments& arguments) {
@@ -111,6 +143,11 @@ void add_verify(CLI::App& app, Action& action) {
                      "Signed platform of the machine class; without it PCR 0-3 and 6 cannot be judged");
   verify->add_option("--key", arguments->key, "Public key that baselines and platforms are signed with");
   verify->add_option("--nonce", arguments->nonce, "The nonce that was handed to the node, hexadecimal");
+  verify->add_option("--enrolment", arguments->enrolment, "Signed enrolment of the node; without it any TPM will do");
+  verify->add_option("--channel", arguments->channel, "Channel binding of the connection, hexadecimal (RFC 9266)");
+  verify->add_option("--state", arguments->state,
+                     "What to remember of the node: read if it is there, written when the node is trusted");
+  verify->add_option("--manifest", arguments->manifest, "manifest.json of the build, to judge IMA's list by");
   verify->add_option("--release", arguments->releases, "Baselines of other releases, to name one that still runs");
   verify->add_flag("--json", arguments->json, "Verdict as JSON on standard output");
   auto* image = verify->add_subcommand("image", "Signatures, verity and baseline against the bytes of a built image");

@@ -8,7 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!log) return 0;
   const auto values = codec::replay(*log);
   if (!log->firmware) return 0;
-  // CEL holds all that a log says, but for the header of a firmware log.
+  // CEL holds all that a log says, but for its header and events of no PCR.
   const auto records = codec::cel_records(*log->firmware, log->userspace, log->ima);
   const auto again = codec::decode_any_log(codec::encode_cel_tlv(records));
   FUZZ_REQUIRE(records.empty() || again);

@@ -13,6 +13,7 @@
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/evidence.hpp"
+#include "ingot/codec/ima.hpp"
 #include "ingot/codec/tpm.hpp"
 #include "ingot/crypto/hash.hpp"
 
@@ -104,6 +105,27 @@ inline const SoftwareTpm& software_tpm() {
   return tpm;
 }
 
+/// The list of a kernel that measures nothing but that it booted (Linux, ima_init.c, "ima_add_boot_aggregate").
+inline std::vector<codec::ImaEntry> boot_aggregate_list(const PcrValues& pcrs) {
+  codec::ImaEntry entry;
+  entry.template_name = "ima-sig";  // Debian 13's default
+  entry.path = "boot_aggregate";
+  entry.digest_alg = "sha256";
+  crypto::Hasher hasher(HashAlg::sha256);
+  for (PcrIndex pcr = 0; pcr < 10; ++pcr) hasher.update(pcrs.at(HashAlg::sha256).at(pcr));
+  entry.digest = hasher.finish();
+  if (!codec::seal_ima_entry(entry)) throw std::runtime_error("sealing an IMA entry");
+  return {entry};
+}
+/// Sets IMA's list, and PCR 10 to what it leads to.
+inline void measure_files(Evidence& evidence, const std::vector<codec::ImaEntry>& list) {
+  evidence.ima_log = codec::encode_ima(list);
+  for (auto& [bank, values] : evidence.pcrs) {
+    values[10] = Buffer(digest_size_bytes(bank), 0);
+    for (const auto& entry : list) values[10] = codec::extend(bank, values[10], codec::ima_extend_value(bank, entry));
+  }
+}
+
 /// Evidence of a captured boot: log and PCR values are the machine's, the quote is ours.
 inline Evidence captured(const std::string& name) {
   Evidence evidence;
@@ -112,6 +134,7 @@ inline Evidence captured(const std::string& name) {
   evidence.event_log = vector_file(name + ".bin");
   evidence.pcrs = vector_pcrs(name + ".pcrs");
   evidence.kernel_command_line = std::string(as_text(vector_file("uki-boot-257.cmdline")));
+  evidence.ima_log = codec::encode_ima(boot_aggregate_list(evidence.pcrs));  // PCR 10 is the machine's, too
   sign(evidence, software_tpm());
   return evidence;
 }
@@ -125,6 +148,7 @@ inline void follow_log(Evidence& evidence, const codec::EventLog& log) {
       const auto found = replayed.at(bank).find(pcr);
       values[pcr] = found == replayed.at(bank).end() ? Buffer(digest_size_bytes(bank), 0) : found->second;
     }
+  measure_files(evidence, boot_aggregate_list(evidence.pcrs));
   sign(evidence, software_tpm());
 }
 

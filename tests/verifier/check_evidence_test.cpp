@@ -51,7 +51,7 @@ TEST_CASE("check: a PCR that was extended without a log entry is never passed") 
       evidence.pcrs[bank][pcr][3] ^= 1;
       test::sign(evidence, test::software_tpm());
       INFO("PCR " << pcr << " of " << to_text(bank));
-      CHECK(verdict_on(evidence).trusted() == (pcr == 10));
+      CHECK_FALSE(verdict_on(evidence).trusted());
     }
   }
 }
@@ -126,7 +126,7 @@ TEST_CASE("check: quotes that do not hold are named") {
       {"userspace log replaced",
        [](auto& e) {
          e.userspace_log = codec::encode_userspace_log({});
-         e.ima_log = {1};
+         e.ima_log = codec::encode_ima(test::boot_aggregate_list({{HashAlg::sha256, e.pcrs.at(HashAlg::sha384)}}));
        },
        "quote-nonce-differs"},
       {"qualifying data empty", [&](auto& e) { requote(e, [](auto& q) { q.extra_data.clear(); }); },
@@ -204,7 +204,9 @@ TEST_CASE("check: an empty policy passes nothing") {
   Evidence zero;
   for (PcrIndex pcr = 0; pcr < codec::quoted_pcr_count; ++pcr) zero.pcrs[HashAlg::sha256][pcr] = Buffer(32, 0);
   test::sign(zero, test::software_tpm());
-  const BootQuestion empty{&none, &no_platform, {}, std::nullopt};
+  BootQuestion empty;
+  empty.baseline = &none;
+  empty.platform = &no_platform;
   CHECK_FALSE(verdict_on(zero, empty).trusted());
   CHECK_FALSE(verdict_on({}, empty).trusted());
 }

@@ -22,7 +22,13 @@ inline const Platform& platform() {
   static const Platform value = check::learn_platform(reference()).value();
   return value;
 }
-inline check::BootQuestion question() { return {&baseline(), &platform(), {}, Buffer{1, 2, 3, 4}}; }
+inline check::BootQuestion question() {
+  check::BootQuestion asked;
+  asked.baseline = &baseline();
+  asked.platform = &platform();
+  asked.nonce = Buffer{1, 2, 3, 4};
+  return asked;
+}
 
 inline Verdict verdict_on(const Evidence& evidence, const check::BootQuestion& asked = question()) {
   return check::check_boot(asked, evidence).value();

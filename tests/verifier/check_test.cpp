@@ -224,7 +224,10 @@ TEST_CASE("check: an older release is named before anything else") {
       for (auto& [alg, digest] : event.digests) digest[1] ^= 1;
   newer.uki_authenticode_sha256[0] = '0';
   newer.pcrs = measure::replay_expected(newer.events, image_pcrs);
-  BootQuestion asked{&newer, &platform(), {old_release}, std::nullopt};
+  BootQuestion asked;
+  asked.baseline = &newer;
+  asked.platform = &platform();
+  asked.other_releases = {old_release};
   const auto verdict = verdict_on(reference(), asked);
   INFO(check::render_verdict(verdict));
   REQUIRE(kinds(verdict) ==

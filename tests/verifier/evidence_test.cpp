@@ -79,14 +79,20 @@ TEST_CASE("quote binding: as the format says, and every field counts") {
   Evidence evidence;
   evidence.node = "n";
   evidence.nonce = {0xAA};
-  // (printf 'ingot-quote/1\0\0\0\0\1\xaa\0\0\0\1n'; for i in 1 2 3; do printf '' | sha256sum | xxd -r -p; done) |
-  // sha256sum
-  CHECK(to_hex(codec::quote_binding(evidence)) == "8afac2da1e3253e682f52fa7e7858d752d32ee160b4209822ffecf50a8c8b9e2");
+  // (printf 'ingot-quote/1\0\0\0\0\1\xaa\0\0\0\1n\0\0\0\0'; for i in 1 2 3; do printf '' | sha256sum | xxd -r -p; done)
+  // | sha256sum
+  CHECK(to_hex(codec::quote_binding(evidence)) == "a9faeb2da55054f4e4598654e93bfacd51234eb1727ee250ba166a1b1c388906");
   const auto base = codec::quote_binding(evidence);
   const std::function<void(Evidence&)> changes[] = {
-      [](Evidence& e) { e.node = "m"; },      [](Evidence& e) { e.nonce = {0xAB}; },
-      [](Evidence& e) { e.event_log = {0}; }, [](Evidence& e) { e.userspace_log = {0}; },
-      [](Evidence& e) { e.ima_log = {0}; },   [](Evidence& e) { e.node = "", e.nonce = {0xAA, 'n'}; },
+      [](Evidence& e) { e.node = "m"; },
+      [](Evidence& e) { e.nonce = {0xAB}; },
+      [](Evidence& e) { e.event_log = {0}; },
+      [](Evidence& e) { e.userspace_log = {0}; },
+      [](Evidence& e) { e.channel_binding = {7}; },
+      [](Evidence& e) { e.ima_log = {0}; },
+      [](Evidence& e) {
+        e.node = "", e.nonce = {0xAA, 'n'};
+      },
   };
   for (const auto& change : changes) {
     auto changed = evidence;

@@ -6,14 +6,15 @@
 namespace ingot::agent {
 namespace {
 
-Result<std::string> evidence_for(Port& port, const std::string& node) {
-  return codec::encode_evidence(TRY(gather(TRY(port.read_nonce()), node)));
+Result<std::string> evidence_for(Port& port, GatherOptions options) {
+  options.nonce = TRY(port.read_nonce());
+  return codec::encode_evidence(TRY(gather(options)));
 }
 
 }  // namespace
 
-Result<void> answer(Port& port, const std::string& node) {
-  auto evidence = evidence_for(port, node);
+Result<void> answer(Port& port, GatherOptions options) {
+  auto evidence = evidence_for(port, std::move(options));
   if (evidence) return port.write_evidence(as_bytes(*evidence));
   port.write_error(describe(evidence.error()));
   return fail(std::move(evidence).error());

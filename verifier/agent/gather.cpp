@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "identity.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "tpm_device.hpp"
@@ -17,9 +18,6 @@ namespace {
 constexpr const char* event_log_path = "/sys/kernel/security/tpm0/binary_bios_measurements";
 constexpr const char* userspace_log_path = "/run/log/systemd/tpm2-measure.log";
 constexpr const char* ima_log_path = "/sys/kernel/security/ima/binary_runtime_measurements";
-// TCG EK Credential Profile 2.5, "NV Index Assignments": ECC P-256 and RSA 2048 in the low range, then in the high
-// range.
-constexpr std::uint32_t ek_certificate_indices[] = {0x01C0000A, 0x01C00002, 0x01C00014, 0x01C00012};
 constexpr int gather_attempts = 20;
 constexpr int lock_attempts = 50;
 constexpr timespec between_attempts{0, 200'000'000};
@@ -105,30 +103,27 @@ Result<void> quote_until_stable(TpmDevice& tpm, std::uint32_t key, const codec::
               "try again when the node is less busy");
 }
 
-Buffer first_certificate(TpmDevice& tpm) {
-  for (const auto index : ek_certificate_indices)
-    if (auto certificate = tpm.read_nv(index)) return *std::move(certificate);
-  return {};
-}
-
 }  // namespace
 
-Result<Evidence> gather(Buffer nonce, std::string node) {
+Result<Evidence> gather(const GatherOptions& options) {
   Evidence evidence;
-  evidence.nonce = std::move(nonce);
-  evidence.node = std::move(node);
+  evidence.nonce = options.nonce;
+  evidence.node = options.node;
+  evidence.channel_binding = options.channel_binding;
   evidence.agent_version = INGOT_VERSION;
   evidence.kernel_command_line = std::string(as_text(read_optional("/proc/cmdline")));
   while (!evidence.kernel_command_line.empty() && evidence.kernel_command_line.back() == '\n')
     evidence.kernel_command_line.pop_back();
   evidence.os_release = std::string(as_text(read_optional("/etc/os-release")));
-  auto tpm = TRY(TpmDevice::open());
+  auto tpm = TRY(TpmDevice::open(options.tpm));
   const auto selections = TRY(quoted_selections(tpm));
-  evidence.ek_certificate = first_certificate(tpm);
-  const std::uint32_t key = TRY(tpm.create_attestation_key(evidence.ak_public));
-  auto quoted = quote_until_stable(tpm, key, selections, evidence);
+  // Evidence is judged by the enrolled attestation key; a certificate that cannot be read is not worth its loss.
+  if (auto found = find_endorsement_key(tpm)) evidence.ek_certificate = std::move(found->certificate);
+  auto key = TRY_IN("making the attestation key", tpm.create_primary(codec::attestation_key_template(options.key)));
+  evidence.ak_public = std::move(key.public_area);
+  auto quoted = quote_until_stable(tpm, key.handle, selections, evidence);
   // On /dev/tpm0 nobody else clears up: the key is flushed whether or not it could be used.
-  auto flushed = tpm.flush(key);
+  auto flushed = tpm.flush(key.handle);
   TRY(std::move(quoted));
   TRY(std::move(flushed));
   return evidence;

@@ -64,7 +64,7 @@ void load_modules() {
 
 /// For a reference machine whose console somebody records. Kernel messages are kept out from between the lines.
 Result<void> show_on_console() {
-  const auto evidence = codec::encode_evidence(TRY(gather({}, {})));
+  const auto evidence = codec::encode_evidence(TRY(gather({})));
   ::klogctl(console_off, nullptr, 0);
   std::fputs(fmt::format("{}\n{}{}\n", console_begin_mark, evidence, console_end_mark).c_str(), stderr);
   return {};

@@ -4,12 +4,15 @@
 
 #include <cstdio>
 #include <map>
+#include <set>
 #include <string>
 
 #include "answer.hpp"
 #include "gather.hpp"
+#include "identity.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/codec/enrolment.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "init.hpp"
 #include "port.hpp"
@@ -21,13 +24,19 @@ using namespace ingot;
 constexpr const char* help_text =
     "ingot-agent: gathers a node's evidence: event logs, PCR values and a TPM quote over a nonce\n"
     "\n"
-    "  ingot-agent evidence --nonce HEX [--node ID] [--out FILE]        write evidence to FILE (default: standard "
-    "output)\n"
-    "  ingot-agent evidence --nonce-file FILE [--node ID] [--out FILE]  the same, nonce as bytes in a file\n"
-    "  ingot-agent evidence --port NAME [--node ID]                     nonce from a virtio-serial port, answer there\n"
+    "  ingot-agent evidence --nonce HEX|--nonce-file FILE|--port NAME   evidence for a verifier\n"
+    "      [--node ID] [--channel HEX] [--key ecc|rsa] [--out FILE] [--tpm PATH]\n"
+    "  ingot-agent identity [--key ecc|rsa] [--out FILE] [--tpm PATH]   what `ingot enroll challenge` needs\n"
+    "  ingot-agent activate --challenge FILE [--out FILE] [--tpm PATH]  answer a challenge of `ingot enroll`\n"
     "  ingot-agent --version\n"
     "\n"
-    "Exit status: 0 done, 2 malformed input (the TPM or a log answered nonsense), 3 usage or I/O.\n"
+    "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
+    "  --channel HEX  channel binding of the connection to the verifier (RFC 9266)\n"
+    "  --key KIND     kind of the attestation key (default: ecc)\n"
+    "  --tpm PATH     TPM device, or UNIX socket of a swtpm (default: /dev/tpmrm0)\n"
+    "  --out FILE     default: standard output\n"
+    "\n"
+    "Exit status: 0 done, 2 malformed input (the TPM, a log or a file makes no sense), 3 usage or I/O.\n"
     "As process 1 it is the whole user space of a probe: it reports and powers the machine off.\n";
 constexpr const char* help_hint = "see ingot-agent --help";
 constexpr std::size_t nonce_cap_bytes = 64;
@@ -40,21 +49,38 @@ int report(const Error& error) {
   return exit_status(error.code);
 }
 
-Result<Options> parse_options(int argc, char** argv) {
+/// The commands, and the options that each takes.
+const std::map<std::string, std::set<std::string>> commands = {
+    {"evidence", {"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}},
+    {"identity", {"--key", "--out", "--tpm"}},
+    {"activate", {"--challenge", "--out", "--tpm"}}};
+
+Result<Options> parse_options(const std::string& command, int argc, char** argv) {
+  const auto known = commands.find(command);
+  if (known == commands.end()) return fail(ErrorCode::usage, fmt::format("unknown command {}", command), help_hint);
   Options options;
   for (int i = 2; i < argc; i += 2) {
     const std::string name = argv[i];
-    if (name != "--nonce" && name != "--nonce-file" && name != "--node" && name != "--out" && name != "--port")
-      return fail(ErrorCode::usage, fmt::format("unknown option {}", name), help_hint);
+    if (!known->second.contains(name)) return fail(ErrorCode::usage, fmt::format("unknown option {}", name), help_hint);
     if (i + 1 >= argc) return fail(ErrorCode::usage, fmt::format("{} needs a value", name), help_hint);
     if (!options.emplace(name, argv[i + 1]).second)
       return fail(ErrorCode::usage, fmt::format("{} is given twice", name), help_hint);
   }
+  if (command == "activate" && !options.contains("--challenge"))
+    return fail(ErrorCode::usage, "--challenge is missing", help_hint);
+  if (command != "evidence") return options;
   if (options.contains("--port") + options.contains("--nonce") + options.contains("--nonce-file") != 1)
     return fail(ErrorCode::usage, "give one of --nonce, --nonce-file and --port", help_hint);
   if (options.contains("--port") && options.contains("--out"))
     return fail(ErrorCode::usage, "--port answers on the port; --out has no part in it", help_hint);
   return options;
+}
+
+Result<codec::KeyKind> key_of(Options& options) {
+  const auto& kind = options["--key"];
+  if (kind.empty() || kind == "ecc") return codec::KeyKind::ecc;
+  if (kind == "rsa") return codec::KeyKind::rsa;
+  return fail(ErrorCode::usage, fmt::format("--key {} is neither ecc nor rsa", kind), help_hint);
 }
 
 Result<Buffer> nonce_of(Options& options) {
@@ -70,16 +96,40 @@ Result<Buffer> nonce_of(Options& options) {
   return nonce;
 }
 
+Result<void> deliver(const std::string& text, const std::string& path) {
+  if (!path.empty()) return write_file(path, as_bytes(text));
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    return fail(ErrorCode::io, "standard output could not be written to");
+  return {};
+}
+
 Result<void> run_evidence(Options options) {
+  agent::GatherOptions wanted;
+  wanted.node = options["--node"];
+  wanted.tpm = options["--tpm"];
+  wanted.key = TRY(key_of(options));
+  auto channel = parse_hex(options["--channel"]);
+  if (!channel) return fail(ErrorCode::usage, "--channel is not hexadecimal", help_hint);
+  wanted.channel_binding = *std::move(channel);
   if (options.contains("--port")) {
     auto port = TRY(agent::Port::open(options["--port"], port_wait_seconds));
-    return agent::answer(port, options["--node"]);
+    return agent::answer(port, std::move(wanted));
   }
-  const auto text = codec::encode_evidence(TRY(agent::gather(TRY(nonce_of(options)), options["--node"])));
-  if (!options["--out"].empty()) return write_file(options["--out"], as_bytes(text));
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    return fail(ErrorCode::io, "evidence could not be written to standard output");
-  return {};
+  wanted.nonce = TRY(nonce_of(options));
+  return deliver(codec::encode_evidence(TRY(agent::gather(wanted))), options["--out"]);
+}
+
+Result<void> run_identity(Options options) {
+  const auto kind = TRY(key_of(options));
+  auto tpm = TRY(agent::TpmDevice::open(options["--tpm"]));
+  return deliver(codec::encode_identity(TRY(agent::read_identity(tpm, kind))), options["--out"]);
+}
+
+Result<void> run_activate(Options options) {
+  const auto text = TRY(read_file(options["--challenge"], codec::enrolment_document_cap_bytes));
+  const auto challenge = TRY_IN(options["--challenge"], codec::decode_challenge(text));
+  auto tpm = TRY(agent::TpmDevice::open(options["--tpm"]));
+  return deliver(codec::encode_activation(TRY(agent::activate(tpm, challenge))), options["--out"]);
 }
 
 }  // namespace
@@ -90,11 +140,10 @@ int main(int argc, char** argv) {
   if (command == "--version") return std::puts(INGOT_VERSION) < 0 ? 3 : 0;
   if (command == "--help" || command == "-h")
     return std::fputs(help_text, argc > 1 ? stdout : stderr) < 0 || argc < 2 ? 3 : 0;
-  if (command != "evidence")
-    return report(
-        {ErrorCode::usage, fmt::format("unknown command {}", command), help_hint, std::nullopt, std::nullopt});
-  auto options = parse_options(argc, argv);
+  auto options = parse_options(command, argc, argv);
   if (!options) return report(options.error());
-  const auto done = run_evidence(*std::move(options));
+  const auto done = command == "evidence"   ? run_evidence(*std::move(options))
+                    : command == "identity" ? run_identity(*std::move(options))
+                                            : run_activate(*std::move(options));
   return done ? 0 : report(done.error());
 }

@@ -13,10 +13,16 @@ struct Quote {
   Buffer signature;  ///< TPMT_SIGNATURE, raw
 };
 
+/// An object in the TPM, and its TPMT_PUBLIC.
+struct LoadedKey {
+  std::uint32_t handle = 0;
+  Buffer public_area;
+};
+
 class TpmDevice {
  public:
-  /// /dev/tpmrm0, else /dev/tpm0.
-  static Result<TpmDevice> open();
+  /// `path`: a device, or the UNIX socket of a swtpm; empty: /dev/tpmrm0, else /dev/tpm0.
+  static Result<TpmDevice> open(const std::string& path);
   TpmDevice(TpmDevice&& other) noexcept;
   TpmDevice& operator=(TpmDevice&&) = delete;
   ~TpmDevice();
@@ -25,9 +31,12 @@ class TpmDevice {
   Result<codec::PcrSelections> active_banks();
   /// All 24 values of one bank.
   Result<PcrBank> read_bank(HashAlg bank);
-  /// The attestation key of the endorsement hierarchy; `public_area` receives its TPMT_PUBLIC. Flushed by flush().
-  Result<std::uint32_t> create_attestation_key(Buffer& public_area);
+  /// A primary key of the endorsement hierarchy. Flushed by flush().
+  Result<LoadedKey> create_primary(const codec::TpmPublic& key_template);
   Result<Quote> quote(std::uint32_t key, Bytes qualifying_data, const codec::PcrSelections& selections);
+  /// TPM2_ActivateCredential: the secret, when `endorsement_key` can open it and it is bound to `key`.
+  Result<Buffer> activate(std::uint32_t key, std::uint32_t endorsement_key, bool by_policy, Bytes id_object,
+                          Bytes encrypted_secret);
   Result<void> flush(std::uint32_t handle);
   /// The whole content of an NV index that its empty password opens; `missing` when it is not defined.
   Result<Buffer> read_nv(std::uint32_t index);
@@ -35,10 +44,12 @@ class TpmDevice {
  private:
   explicit TpmDevice(int fd) : fd_(fd) {}
   Result<Buffer> transmit(Bytes command);
-  /// Sends a command whose first `authorized` handles carry an empty password, as often as the TPM asks for it. The
-  /// answer's handles and parameters, one behind the other.
-  Result<Buffer> run(std::uint32_t command_code, const std::vector<std::uint32_t>& handles, std::size_t authorized,
-                     Bytes parameters, std::size_t response_handles);
+  /// Sends a command as often as the TPM asks for it. `sessions` authorize its first handles, in order. The answer's
+  /// handles and parameters, one behind the other.
+  Result<Buffer> run(std::uint32_t command_code, const std::vector<std::uint32_t>& handles,
+                     const std::vector<std::uint32_t>& sessions, Bytes parameters, std::size_t response_handles);
+  /// A policy session that TPM2_PolicySecret of the endorsement hierarchy has satisfied.
+  Result<std::uint32_t> endorsement_session();
 
   int fd_;
 };

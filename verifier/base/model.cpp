@@ -119,44 +119,58 @@ std::string to_text(Remedy remedy) {
   return {};
 }
 
-std::string to_text(FindingKind kind) {
-  switch (kind) {
-    case FindingKind::event_differs:
-      return "event-differs";
-    case FindingKind::event_missing:
-      return "event-missing";
-    case FindingKind::event_unexpected:
-      return "event-unexpected";
-    case FindingKind::pcr_differs:
-      return "pcr-differs";
-    case FindingKind::pcr_missing:
-      return "pcr-missing";
-    case FindingKind::log_replay_differs:
-      return "log-replay-differs";
-    case FindingKind::log_problem:
-      return "log-problem";
-    case FindingKind::known_other_release:
-      return "known-other-release";
-    case FindingKind::quote_invalid:
-      return "quote-invalid";
-    case FindingKind::quote_nonce_differs:
-      return "quote-nonce-differs";
-    case FindingKind::quote_selection_differs:
-      return "quote-selection-differs";
-    case FindingKind::quote_pcrs_differ:
-      return "quote-pcrs-differ";
-    case FindingKind::quote_missing:
-      return "quote-missing";
-    case FindingKind::bank_missing:
-      return "bank-missing";
-    case FindingKind::boot_refused:
-      return "boot-refused";
-    case FindingKind::image_differs:
-      return "image-differs";
-    case FindingKind::signature_invalid:
-      return "signature-invalid";
-  }
-  return {};
+namespace {
+
+struct KindRow {
+  FindingKind kind;
+  std::string_view name;
+  std::string_view meaning;
+};
+constexpr KindRow kind_rows[] = {
+    {FindingKind::event_differs, "event-differs", "An expected event was measured with another digest."},
+    {FindingKind::event_missing, "event-missing", "An expected event was not measured."},
+    {FindingKind::event_unexpected, "event-unexpected", "Something was measured that nothing expects."},
+    {FindingKind::pcr_differs, "pcr-differs", "A PCR does not hold the predicted value."},
+    {FindingKind::pcr_missing, "pcr-missing", "A PCR that is policed has no value, or no policy."},
+    {FindingKind::log_replay_differs, "log-replay-differs", "A log does not lead to the value that the TPM signed."},
+    {FindingKind::log_problem, "log-problem", "The firmware's log breaks a rule of its grammar, or is missing."},
+    {FindingKind::known_other_release, "known-other-release", "What booted is another known release of the profile."},
+    {FindingKind::release_revoked, "release-revoked", "The release is on the list of revoked ones."},
+    {FindingKind::release_expired, "release-expired", "The release may not run any more: its time is over."},
+    {FindingKind::release_older, "release-older", "A newer release of the profile was accepted before: a rollback."},
+    {FindingKind::quote_invalid, "quote-invalid",
+     "Signature, magic, type or structure of the quote, or its key, do not hold."},
+    {FindingKind::quote_nonce_differs, "quote-nonce-differs",
+     "The quote answers another question, or goes with other logs."},
+    {FindingKind::quote_selection_differs, "quote-selection-differs",
+     "The quote covers fewer or other PCRs than the policy needs."},
+    {FindingKind::quote_pcrs_differ, "quote-pcrs-differ",
+     "The PCR values handed over are not the ones that were signed."},
+    {FindingKind::quote_missing, "quote-missing", "No TPM vouches for the evidence."},
+    {FindingKind::bank_missing, "bank-missing", "A bank of PCRs is not active, not logged or not predicted."},
+    {FindingKind::node_differs, "node-differs", "The evidence is of another node than the one that was asked."},
+    {FindingKind::channel_differs, "channel-differs", "The evidence was made for another connection: it was relayed."},
+    {FindingKind::key_not_enrolled, "key-not-enrolled",
+     "The attestation key is not the one that enrolment bound to the node."},
+    {FindingKind::clock_went_back, "clock-went-back", "The TPM's counters are behind the last accepted ones."},
+    {FindingKind::file_differs, "file-differs", "A file of the image was read with other content (IMA)."},
+    {FindingKind::file_unknown, "file-unknown", "A file that the image does not contain was run or read (IMA)."},
+    {FindingKind::ima_replay_differs, "ima-replay-differs", "The IMA list does not lead to the signed PCR 10."},
+    {FindingKind::boot_refused, "boot-refused", "Firmware refused to start the image."},
+    {FindingKind::image_differs, "image-differs", "Bytes of the image are not what the baseline says."},
+    {FindingKind::signature_invalid, "signature-invalid", "A signature of the image does not hold."},
+};
+
+const KindRow& row_of(FindingKind kind) { return kind_rows[static_cast<std::size_t>(kind)]; }
+
+}  // namespace
+
+std::string to_text(FindingKind kind) { return std::string(row_of(kind).name); }
+std::string meaning(FindingKind kind) { return std::string(row_of(kind).meaning); }
+std::vector<FindingKind> finding_kinds() {
+  std::vector<FindingKind> kinds;
+  for (const auto& row : kind_rows) kinds.push_back(row.kind);
+  return kinds;
 }
 
 }  // namespace ingot

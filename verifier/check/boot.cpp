@@ -6,11 +6,13 @@
 #include <set>
 
 #include "explain.hpp"
+#include "ima.hpp"
 #include "ingot/check/grammar.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/measure/uki.hpp"
 #include "logs.hpp"
+#include "node.hpp"
 #include "quote.hpp"
 
 namespace ingot::check {
@@ -240,11 +242,13 @@ Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidenc
   auto quoted = check_quote(evidence, question.nonce, banks);
   std::move(quoted.findings.begin(), quoted.findings.end(), std::back_inserter(verdict.findings));
   std::move(quoted.notes.begin(), quoted.notes.end(), std::back_inserter(verdict.notes));
+  if (quoted.clock) check_node(question, evidence, *quoted.clock, verdict);
   check_replay(evidence, logs, banks, verdict);
   // 3. Is each PCR what was predicted?
   Judge judge{question, evidence, logs, banks, verdict};
   for (const auto pcr : report_order) judge.judge(pcr, expected.at(pcr));
   check_log_grammar(logs, verdict);
+  TRY(check_ima(question, evidence, banks, verdict));
   std::stable_sort(verdict.pcrs.begin(), verdict.pcrs.end(),
                    [](const auto& a, const auto& b) { return std::pair(a.bank, a.pcr) < std::pair(b.bank, b.pcr); });
   // 4. If not: is it a release that we know? Then that comes first.

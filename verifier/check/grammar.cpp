@@ -277,28 +277,48 @@ class Grammar {
 
 }  // namespace
 
-std::string to_text(LogProblemKind kind) {
-  static const std::map<LogProblemKind, std::string> names = {
-      {LogProblemKind::separator_missing, "separator-missing"},
-      {LogProblemKind::separator_repeated, "separator-repeated"},
-      {LogProblemKind::separator_error, "separator-error"},
-      {LogProblemKind::separator_disguised, "separator-disguised"},
-      {LogProblemKind::variable_missing, "variable-missing"},
-      {LogProblemKind::variable_repeated, "variable-repeated"},
-      {LogProblemKind::variable_order, "variable-order"},
-      {LogProblemKind::authority_missing, "authority-missing"},
-      {LogProblemKind::authority_early, "authority-early"},
-      {LogProblemKind::secure_boot_without_pk, "secure-boot-without-pk"},
-      {LogProblemKind::debug_mode, "debug-mode"},
-      {LogProblemKind::event_after_separator, "event-after-separator"},
-      {LogProblemKind::application_early, "application-early"},
-      {LogProblemKind::exit_missing, "exit-missing"},
-      {LogProblemKind::event_after_exit, "event-after-exit"},
-      {LogProblemKind::type_unknown, "type-unknown"},
-      {LogProblemKind::data_invalid, "data-invalid"},
-      {LogProblemKind::digest_not_of_data, "digest-not-of-data"},
-  };
-  return names.at(kind);
+namespace {
+
+struct ProblemRow {
+  LogProblemKind kind;
+  std::string_view name;
+  std::string_view meaning;
+};
+constexpr ProblemRow problem_rows[] = {
+    {LogProblemKind::separator_missing, "separator-missing", "A PCR of 0 to 7 has no separator."},
+    {LogProblemKind::separator_repeated, "separator-repeated", "A PCR has a second one."},
+    {LogProblemKind::separator_error, "separator-error", "Its data says that the firmware failed."},
+    {LogProblemKind::separator_disguised, "separator-disguised", "Its data is not what was hashed, or no separator's."},
+    {LogProblemKind::variable_missing, "variable-missing", "A Secure Boot variable was not measured."},
+    {LogProblemKind::variable_repeated, "variable-repeated", "A Secure Boot variable was measured twice."},
+    {LogProblemKind::variable_order, "variable-order",
+     "A Secure Boot variable was measured out of order, or behind PCR 7's separator."},
+    {LogProblemKind::authority_missing, "authority-missing",
+     "Secure Boot is on, and nothing says by whose signature the boot application was let in."},
+    {LogProblemKind::authority_early, "authority-early", "An authority in front of PCR 7's separator."},
+    {LogProblemKind::secure_boot_without_pk, "secure-boot-without-pk", "Secure Boot is on with an empty PK."},
+    {LogProblemKind::debug_mode, "debug-mode", "The firmware says that a debugger may be attached."},
+    {LogProblemKind::event_after_separator, "event-after-separator",
+     "Firmware events behind the separator of a PCR that ends with it."},
+    {LogProblemKind::application_early, "application-early", "A boot application in front of PCR 4's separator."},
+    {LogProblemKind::exit_missing, "exit-missing", "ExitBootServices was not measured, or not its success."},
+    {LogProblemKind::event_after_exit, "event-after-exit", "Firmware's PCRs were extended by the operating system."},
+    {LogProblemKind::type_unknown, "type-unknown", "An event type without a meaning in a PCR of 0 to 7."},
+    {LogProblemKind::data_invalid, "data-invalid", "The data is not the structure that its type says."},
+    {LogProblemKind::digest_not_of_data, "digest-not-of-data",
+     "The type says that its data was hashed, and it was not."},
+};
+
+const ProblemRow& row_of(LogProblemKind kind) { return problem_rows[static_cast<std::size_t>(kind)]; }
+
+}  // namespace
+
+std::string to_text(LogProblemKind kind) { return std::string(row_of(kind).name); }
+std::string meaning(LogProblemKind kind) { return std::string(row_of(kind).meaning); }
+std::vector<LogProblemKind> log_problem_kinds() {
+  std::vector<LogProblemKind> kinds;
+  for (const auto& row : problem_rows) kinds.push_back(row.kind);
+  return kinds;
 }
 
 std::vector<LogProblem> check_grammar(const codec::EventLog& log) { return Grammar(log).run(); }

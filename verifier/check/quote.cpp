@@ -133,9 +133,7 @@ QuoteResult check_quote(const Evidence& evidence, const std::optional<Buffer>& n
   check_freshness(evidence, *quote, nonce, out);
   check_selection(evidence, *quote, signature->scheme.hash, banks, out);
   if (!quote->clock.safe) out.notes.push_back("the TPM's clock may have gone back: it was not shut down in order");
-  if (const auto name = codec::object_name(evidence.ak_public))
-    out.notes.push_back(
-        fmt::format("attestation key {}: that it belongs to this node's TPM is for enrolment to say", to_hex(*name)));
+  out.clock = quote->clock;
   return out;
 }
 

@@ -10,6 +10,7 @@ namespace ingot::check {
 struct QuoteResult {
   std::vector<Finding> findings;
   std::vector<std::string> notes;
+  std::optional<codec::TpmClock> clock;  ///< only when the signature is valid
 };
 
 /// `banks` are those that the quote must cover, PCR 0 to 14 of each, no more and no fewer.

@@ -58,9 +58,10 @@ AnyLogFormat format_of(Bytes bytes) {
 std::vector<AlgorithmSize> common_algorithms(const std::vector<Event>& events) {
   std::vector<AlgorithmSize> algorithms;
   if (events.empty()) return algorithms;
-  for (const auto& [alg, digest] : events.front().digests)
-    if (std::all_of(events.begin(), events.end(), [&](const Event& event) { return event.digests.contains(alg); }))
-      algorithms.push_back({alg, static_cast<std::uint16_t>(digest.size())});
+  for (const auto& one : events.front().digests)
+    if (std::all_of(events.begin(), events.end(),
+                    [&](const Event& event) { return event.digests.contains(one.first); }))
+      algorithms.push_back({one.first, static_cast<std::uint16_t>(one.second.size())});
   return algorithms;
 }
 

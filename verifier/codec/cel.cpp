@@ -293,7 +293,8 @@ std::vector<CelRecord> cel_records(const EventLog& firmware, const std::vector<E
   const auto add = [&](PcrIndex pcr, Digests digests, auto content) {
     records.push_back({records.size(), pcr, std::move(digests), std::move(content)});
   };
-  for (const auto& event : firmware.events) add(event.pcr, event.digests, CelPcClient{event.type, event.data});
+  for (const auto& event : firmware.events)
+    if (event.pcr < pcr_count) add(event.pcr, event.digests, CelPcClient{event.type, event.data});
   for (const auto& event : userspace) add(event.pcr, event.digests, CelSystemd{std::string(as_text(event.data))});
   for (const auto& entry : ima) {
     Digests digests;

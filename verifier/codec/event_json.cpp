@@ -82,7 +82,10 @@ Result<Json> variable_content_json(const MeasuredVariable& variable) {
     Json order = TRY(boot_order_json(variable.data));
     return Json{{"order", std::move(order)}};
   }
-  if (is_boot_entry(variable)) return Json{{"load_option", load_option_json(TRY(decode_load_option(variable.data)))}};
+  if (is_boot_entry(variable)) {
+    const auto option = TRY(decode_load_option(variable.data));
+    return Json{{"load_option", load_option_json(option)}};
+  }
   return Json{{"raw", to_hex(variable.data)}};
 }
 

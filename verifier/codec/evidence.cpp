@@ -59,6 +59,7 @@ std::string encode_evidence(const Evidence& evidence) {
       {"format", format_name},
       {"node", evidence.node},
       {"nonce", to_base64(evidence.nonce)},
+      {"channel_binding", to_base64(evidence.channel_binding)},
       {"event_log", to_base64(evidence.event_log)},
       {"userspace_log", to_base64(evidence.userspace_log)},
       {"ima_log", to_base64(evidence.ima_log)},
@@ -81,14 +82,15 @@ Result<Evidence> decode_evidence(Bytes text) {
     return fail(ErrorCode::unsupported,
                 fmt::format("evidence of format \"{}\"; \"{}\" is handled", format, format_name),
                 "give what this version's ingot-agent wrote");
-  TRY_IN("evidence",
-         json::only(document, {"format", "node", "nonce", "event_log", "userspace_log", "ima_log", "pcrs", "quote",
-                               "ak_public", "ek_certificate", "kernel_command_line", "os_release", "agent_version"}));
+  TRY_IN("evidence", json::only(document, {"format", "node", "nonce", "channel_binding", "event_log", "userspace_log",
+                                           "ima_log", "pcrs", "quote", "ak_public", "ek_certificate",
+                                           "kernel_command_line", "os_release", "agent_version"}));
   const auto* quote = TRY_IN("evidence", json::member(document, "quote"));
   TRY_IN("evidence, quote", json::only(*quote, {"attest", "signature"}));
   Evidence evidence;
   evidence.node = TRY_IN("evidence", json::optional_text(document, "node"));
   evidence.nonce = TRY_IN("evidence", json::optional_base64(document, "nonce"));
+  evidence.channel_binding = TRY_IN("evidence", json::optional_base64(document, "channel_binding"));
   evidence.event_log = TRY_IN("evidence", json::optional_base64(document, "event_log"));
   evidence.userspace_log = TRY_IN("evidence", json::optional_base64(document, "userspace_log"));
   evidence.ima_log = TRY_IN("evidence", json::optional_base64(document, "ima_log"));
@@ -106,7 +108,7 @@ Result<Evidence> decode_evidence(Bytes text) {
 Buffer quote_binding(const Evidence& evidence) {
   Writer out;
   out.text(binding_domain);
-  for (const Bytes field : {Bytes(evidence.nonce), as_bytes(evidence.node)})
+  for (const Bytes field : {Bytes(evidence.nonce), as_bytes(evidence.node), Bytes(evidence.channel_binding)})
     out.u32be(static_cast<std::uint32_t>(field.size())).bytes(field);
   for (const Bytes log : {Bytes(evidence.event_log), Bytes(evidence.userspace_log), Bytes(evidence.ima_log)})
     out.bytes(crypto::sha256(log));

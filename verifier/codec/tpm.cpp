@@ -22,7 +22,11 @@ HashAlg read_hash_alg(Reader& in) {
   return alg;
 }
 
-bool is_signing(TpmAlg alg) { return alg == TpmAlg::rsassa || alg == TpmAlg::rsapss || alg == TpmAlg::ecdsa; }
+/// Asymmetric schemes whose only detail is a hash: of signatures, of OAEP and of ECDH.
+bool has_hash_detail(TpmAlg alg) {
+  return alg == TpmAlg::rsassa || alg == TpmAlg::rsapss || alg == TpmAlg::ecdsa || alg == TpmAlg::oaep ||
+         alg == TpmAlg::ecdh;
+}
 
 void encode_scheme(Writer& out, const TpmScheme& scheme) {
   out.u16be(static_cast<std::uint16_t>(scheme.alg));
@@ -33,8 +37,8 @@ TpmScheme read_scheme(Reader& in) {
   TpmScheme scheme;
   scheme.alg = static_cast<TpmAlg>(in.u16be());
   if (scheme.alg == TpmAlg::null) return scheme;
-  if (in.ok() && !is_signing(scheme.alg))
-    in.fail_with(fmt::format("signing scheme 0x{:04x} is not handled", static_cast<std::uint16_t>(scheme.alg)));
+  if (in.ok() && !has_hash_detail(scheme.alg))
+    in.fail_with(fmt::format("scheme 0x{:04x} is not handled", static_cast<std::uint16_t>(scheme.alg)));
   scheme.hash = read_hash_alg(in);
   return scheme;
 }
@@ -163,6 +167,8 @@ Result<TpmSignature> decode_tpm_signature(Bytes data) {
   TpmSignature signature;
   signature.scheme = read_scheme(in);
   if (in.ok() && signature.scheme.alg == TpmAlg::null) in.fail_with("no signature: the scheme is TPM_ALG_NULL");
+  if (signature.scheme.alg == TpmAlg::oaep || signature.scheme.alg == TpmAlg::ecdh)
+    in.fail_with("no signature: the scheme is one for encryption");
   if (signature.scheme.alg == TpmAlg::ecdsa) {
     signature.r = to_buffer(decode_tpm2b(in, ecc_cap_bytes));
     signature.s = to_buffer(decode_tpm2b(in, ecc_cap_bytes));
@@ -208,13 +214,46 @@ Result<Buffer> object_name(Bytes tpmt_public) {
       .take();
 }
 
-TpmPublic attestation_key_template() {
+TpmPublic attestation_key_template(KeyKind kind) {
   namespace attribute = object_attribute;
   TpmPublic object;
   object.attributes = attribute::fixed_tpm | attribute::fixed_parent | attribute::sensitive_data_origin |
                       attribute::user_with_auth | attribute::restricted | attribute::sign_encrypt;
-  object.key = TpmEcc{{}, {TpmAlg::ecdsa, HashAlg::sha256}, TpmCurve::p256, {}, {}};
+  if (kind == KeyKind::rsa)
+    object.key = TpmRsa{{}, {TpmAlg::rsassa, HashAlg::sha256}, 2048, 0, {}};
+  else
+    object.key = TpmEcc{{}, {TpmAlg::ecdsa, HashAlg::sha256}, TpmCurve::p256, {}, {}};
   return object;
+}
+
+std::vector<EndorsementKey> endorsement_keys() {
+  namespace attribute = object_attribute;
+  constexpr std::uint32_t low = attribute::fixed_tpm | attribute::fixed_parent | attribute::sensitive_data_origin |
+                                attribute::admin_with_policy | attribute::restricted | attribute::decrypt;
+  constexpr std::uint32_t high = low | attribute::user_with_auth;
+  const auto policy = [](std::string_view hex) { return *parse_hex(hex); };
+  const auto policy_a = policy("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa");
+  const auto policy_b = policy("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0");
+  const auto policy_b_384 =
+      policy("b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12");
+  const TpmSymmetric aes_128{TpmAlg::aes, 128, TpmAlg::cfb}, aes_256{TpmAlg::aes, 256, TpmAlg::cfb};
+  // The low range fixes "unique" to zeroes, the high range leaves it empty.
+  const TpmEcc low_p256{aes_128, {}, TpmCurve::p256, Buffer(32), Buffer(32)};
+  const TpmRsa low_rsa{aes_128, {}, 2048, 0, Buffer(256)};
+  return {{0x01C0000A, {HashAlg::sha256, low, policy_a, low_p256}, true},
+          {0x01C00002, {HashAlg::sha256, low, policy_a, low_rsa}, true},
+          {0x01C00014, {HashAlg::sha256, high, policy_b, TpmEcc{aes_128, {}, TpmCurve::p256, {}, {}}}, false},
+          {0x01C00016, {HashAlg::sha384, high, policy_b_384, TpmEcc{aes_256, {}, TpmCurve::p384, {}, {}}}, false},
+          {0x01C00012, {HashAlg::sha256, high, policy_b, TpmRsa{aes_128, {}, 2048, 0, {}}}, false}};
+}
+
+bool is_made_from(const TpmPublic& object, const TpmPublic& key_template) {
+  auto without_key = [](TpmPublic one) {
+    if (auto* rsa = std::get_if<TpmRsa>(&one.key)) rsa->modulus.clear();
+    if (auto* ecc = std::get_if<TpmEcc>(&one.key)) ecc->x.clear(), ecc->y.clear();
+    return one;
+  };
+  return without_key(object) == without_key(key_template);
 }
 
 // --- TPMS_ATTEST

@@ -120,6 +120,8 @@ Result<void> verify_tpm_signature(const TpmPublic& key, const TpmSignature& sign
     case TpmAlg::ecc:
     case TpmAlg::symcipher:
     case TpmAlg::cfb:
+    case TpmAlg::oaep:
+    case TpmAlg::ecdh:
       break;
   }
   return fail(ErrorCode::crypto, "the signature's scheme does not fit its key");

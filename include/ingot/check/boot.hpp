@@ -3,6 +3,7 @@
 
 #include "ingot/base/result.hpp"
 #include "ingot/model/baseline.hpp"
+#include "ingot/model/enrolment.hpp"
 #include "ingot/model/evidence.hpp"
 #include "ingot/model/finding.hpp"
 
@@ -10,9 +11,14 @@ namespace ingot::check {
 
 struct BootQuestion {
   const Baseline* baseline = nullptr;
-  const Platform* platform = nullptr;    ///< null: platform PCRs cannot be judged, which is a finding
-  std::vector<Baseline> other_releases;  ///< known releases of the same profile, to name an old one
-  std::optional<Buffer> nonce;           ///< the nonce that was handed in; none: freshness is a note, not checked
+  const Platform* platform = nullptr;     ///< null: platform PCRs cannot be judged, which is a finding
+  std::vector<Baseline> other_releases;   ///< known releases of the same profile, to name an old one
+  std::optional<Buffer> nonce;            ///< the nonce that was handed in; none: freshness is a note, not checked
+  const Enrolment* enrolment = nullptr;   ///< null: that the key is of this node's TPM is a note, not checked
+  std::optional<Buffer> channel_binding;  ///< of the connection; none: not checked
+  const NodeState* last = nullptr;        ///< of the last accepted verdict on this node
+  /// Files of the image; null: IMA's list is not judged.
+  const std::vector<FileDigest>* manifest = nullptr;
 };
 
 /// Errors (malformed) only for evidence that cannot be decoded; everything else is a finding.
@@ -21,6 +27,9 @@ Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidenc
 /// Platform events (PCR 0-3, 6, and 7 up to its separator) of one machine's log, checked to replay to the PCR
 /// values handed over with it; everything that the booted image measured is left out.
 Result<Platform> learn_platform(const Evidence& evidence);
+
+/// verifier/check/FINDINGS.md: kinds of findings, kinds of log problems and firmware habits, from their tables.
+std::string render_findings_page();
 
 std::string verdict_json(const Verdict& verdict);
 /// For people: first the word, "trusted" or "untrusted"; then per finding what, expected, observed, cause, and what to

@@ -9,28 +9,33 @@
 
 namespace ingot::check {
 
-/// Closed set; the text form ("separator-missing") is stable and machine-readable.
+/// Closed set; text form and meaning are in one table (grammar.cpp), from which FINDINGS.md is made.
 enum class LogProblemKind {
-  separator_missing,    ///< a PCR of 0 to 7 has no separator
-  separator_repeated,   ///< a PCR has a second one
-  separator_error,      ///< its data says that the firmware failed
-  separator_disguised,  ///< its data is not what was hashed, or no separator's at all
-  variable_missing,     ///< a Secure Boot variable was not measured
-  variable_repeated,    ///< one was measured twice
-  variable_order,       ///< one was measured out of order, or behind PCR 7's separator
-  authority_missing,    ///< Secure Boot is on and nothing says by whose signature the boot application was let in
-  authority_early,      ///< an authority in front of PCR 7's separator
+  separator_missing,
+  separator_repeated,
+  separator_error,
+  separator_disguised,
+  variable_missing,
+  variable_repeated,
+  variable_order,
+  authority_missing,
+  authority_early,
   secure_boot_without_pk,
-  debug_mode,             ///< the firmware says that a debugger may be attached
-  event_after_separator,  ///< firmware events behind the separator of a PCR that ends with it
-  application_early,      ///< a boot application in front of PCR 4's separator
-  exit_missing,           ///< ExitBootServices was not measured, or not its success
-  event_after_exit,       ///< firmware's PCRs were extended by the operating system
-  type_unknown,           ///< an event type without a meaning in a PCR of 0 to 7
-  data_invalid,           ///< the data is not the structure that its type says
-  digest_not_of_data,     ///< the type says that its data was hashed, and it was not
+  debug_mode,
+  event_after_separator,
+  application_early,
+  exit_missing,
+  event_after_exit,
+  type_unknown,
+  data_invalid,
+  digest_not_of_data,
 };
+/// "separator-missing": stable and machine-readable.
 std::string to_text(LogProblemKind kind);
+/// What it means, in one sentence.
+std::string meaning(LogProblemKind kind);
+/// All kinds, in the order of the enumeration.
+std::vector<LogProblemKind> log_problem_kinds();
 
 struct LogProblem {
   LogProblemKind kind{};

@@ -58,7 +58,7 @@ std::string encode_cel_json(const std::vector<CelRecord>& records);
 
 /// The records of a boot in the order in which they extended each PCR: firmware, userspace, IMA; numbered from 0.
 /// EV_NO_ACTION events extend nothing and become records without digests' effect all the same, for they hold the
-/// startup locality.
+/// startup locality; those of no PCR at all (index 0xFFFFFFFF, say) are left out.
 std::vector<CelRecord> cel_records(const EventLog& firmware, const std::vector<Event>& userspace,
                                    const std::vector<ImaEntry>& ima);
 /// The parts of a log again. IMA entries get their template hash from the SHA-1 digest where the record has one.

@@ -11,9 +11,9 @@ inline constexpr std::uint64_t evidence_size_cap_bytes = 64u << 20;
 std::string encode_evidence(const Evidence& evidence);
 Result<Evidence> decode_evidence(Bytes json);
 
-/// The qualifying data of the quote (32 bytes): SHA-256 over "ingot-quote/1" NUL, nonce and node id (each behind
-/// its length, u32 big-endian), and the SHA-256 of the event log, the userspace log and the IMA list. So a quote
-/// says whose evidence it is, for which question, and which logs go with it.
+/// The qualifying data of the quote (32 bytes): SHA-256 over "ingot-quote/1" NUL, nonce, node id and channel binding
+/// (each behind its length, u32 big-endian), and the SHA-256 of the event log, the userspace log and the IMA list. So a
+/// quote says whose evidence it is, for which question, through which connection, and which logs go with it.
 Buffer quote_binding(const Evidence& evidence);
 
 /// PCRs that a quote must cover, in each active bank of predicted_banks: 0 to 14.

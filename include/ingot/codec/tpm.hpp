@@ -21,7 +21,9 @@ enum class TpmAlg : std::uint16_t {
   null = 0x0010,
   rsassa = 0x0014,
   rsapss = 0x0016,
+  oaep = 0x0017,
   ecdsa = 0x0018,
+  ecdh = 0x0019,
   ecc = 0x0023,
   symcipher = 0x0025,
   cfb = 0x0043,
@@ -120,9 +122,23 @@ Result<Buffer> object_name(Bytes tpmt_public);
 /// Error (crypto) for a template or for values that are no key.
 Result<crypto::PublicKey> public_key(const TpmPublic& object);
 
-/// Template of an attestation key: ECC P-256, ECDSA with SHA-256, restricted signing, fixed to its TPM. Given to
-/// TPM2_CreatePrimary under the endorsement hierarchy, so that each TPM has exactly one.
-TpmPublic attestation_key_template();
+enum class KeyKind { ecc, rsa };
+/// Template of an attestation key: restricted signing, fixed to its TPM; ECC P-256 with ECDSA, or RSA 2048 with RSASSA,
+/// both with SHA-256. Given to TPM2_CreatePrimary under the endorsement hierarchy, so that each TPM has exactly one of
+/// a kind.
+TpmPublic attestation_key_template(KeyKind kind = KeyKind::ecc);
+
+/// An endorsement key that TPMs come with. TCG EK Credential Profile 2.5, "Default EK Templates".
+struct EndorsementKey {
+  std::uint32_t certificate_index = 0;  ///< NV index of its certificate
+  TpmPublic key;                        ///< template
+  /// True: TPM2_PolicySecret of the endorsement hierarchy authorizes its use; false: its empty password does.
+  bool by_policy = true;
+};
+/// L-2, L-1, H-2, H-3 and H-1: ECC P-256, RSA 2048, ECC P-256, ECC P-384, RSA 2048.
+std::vector<EndorsementKey> endorsement_keys();
+/// True when the public area is the template with a key filled in.
+bool is_made_from(const TpmPublic& object, const TpmPublic& key_template);
 
 // --- quotes --------------------------------------------------------------------------------------------------
 

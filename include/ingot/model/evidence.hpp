@@ -12,6 +12,7 @@ namespace ingot {
 struct Evidence {
   std::string node;        ///< node id as the node says it; may be empty
   Buffer nonce;            ///< as the verifier handed it in
+  Buffer channel_binding;  ///< what ties the evidence to the connection it went through; may be empty
   Buffer event_log;        ///< /sys/kernel/security/tpm0/binary_bios_measurements
   Buffer userspace_log;    ///< /run/log/systemd/tpm2-measure.log, JSON-SEQ; may be empty
   Buffer ima_log;          ///< binary_runtime_measurements; may be empty

@@ -1,6 +1,7 @@
 // A difference between what was cast and what booted, and the verdict over all of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,27 +13,42 @@ namespace ingot {
 enum class Remedy { redeploy, re_enrol, update_platform, investigate };
 std::string to_text(Remedy remedy);
 
-/// Closed, documented set; the text form ("event-differs") is stable and machine-readable.
+/// Closed set; text form and meaning are in one table (base/model.cpp), from which FINDINGS.md is made.
 enum class FindingKind {
-  event_differs,        ///< an expected event is there with another digest
-  event_missing,        ///< an expected event is not there
-  event_unexpected,     ///< an event that nothing expects
-  pcr_differs,          ///< a PCR's value is not the predicted one
-  pcr_missing,          ///< the evidence has no value for a PCR that is policed
-  log_replay_differs,   ///< the log does not replay to the PCR values
-  log_problem,          ///< the log breaks a rule of its grammar
-  known_other_release,  ///< what booted is another known release of this profile
-  quote_invalid,        ///< signature, magic, type or structure of the quote
+  event_differs,
+  event_missing,
+  event_unexpected,
+  pcr_differs,
+  pcr_missing,
+  log_replay_differs,
+  log_problem,
+  known_other_release,
+  release_revoked,
+  release_expired,
+  release_older,
+  quote_invalid,
   quote_nonce_differs,
   quote_selection_differs,
-  quote_pcrs_differ,  ///< pcrDigest does not match the PCR values handed over
+  quote_pcrs_differ,
   quote_missing,
-  bank_missing,   ///< a predicted bank is not active on the node
-  boot_refused,   ///< firmware refused to start the image
-  image_differs,  ///< bytes of the image are not what the baseline says
+  bank_missing,
+  node_differs,
+  channel_differs,
+  key_not_enrolled,
+  clock_went_back,
+  file_differs,
+  file_unknown,
+  ima_replay_differs,
+  boot_refused,
+  image_differs,
   signature_invalid,
 };
+/// "event-differs": stable and machine-readable.
 std::string to_text(FindingKind kind);
+/// What it means, in one sentence.
+std::string meaning(FindingKind kind);
+/// All kinds, in the order of the enumeration.
+std::vector<FindingKind> finding_kinds();
 
 struct Finding {
   FindingKind kind{};
@@ -43,6 +59,17 @@ struct Finding {
   Remedy remedy = Remedy::redeploy;
 
   bool operator==(const Finding&) const = default;
+};
+
+/// What a verifier remembers of a node, to see time go back and to go on where it stopped.
+struct NodeState {
+  std::string node;
+  std::uint32_t reset_count = 0;  ///< TPMS_CLOCK_INFO of the last quote that was accepted
+  std::uint32_t restart_count = 0;
+  std::uint64_t clock_ms = 0;
+  std::uint64_t ima_count = 0;  ///< entries of the IMA list that were judged
+  Digests ima_values;           ///< PCR 10 after them
+  bool operator==(const NodeState&) const = default;
 };
 
 struct Verdict {
@@ -60,6 +87,8 @@ struct Verdict {
   std::vector<PcrLine> pcrs;
   /// Departures from the default sequence that the model allows: "pcr 5: ExitBootServices retried once".
   std::vector<std::string> notes;
+  /// What to remember of the node when this verdict is `trusted`; nothing without a valid quote.
+  std::optional<NodeState> state;
 
   /// Only with at least one PCR compared and not a single finding.
   [[nodiscard]] bool trusted() const { return findings.empty() && !pcrs.empty(); }

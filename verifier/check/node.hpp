@@ -1,0 +1,12 @@
+// Is it the node that was asked, and does its time go forward? Internal to check/.
+#pragma once
+
+#include "ingot/check/boot.hpp"
+#include "quote.hpp"
+
+namespace ingot::check {
+
+/// To be called with a quote whose signature holds. Fills in verdict.state.
+void check_node(const BootQuestion& question, const Evidence& evidence, const codec::TpmClock& clock, Verdict& verdict);
+
+}  // namespace ingot::check

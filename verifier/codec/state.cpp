@@ -1,0 +1,68 @@
+#include "ingot/codec/state.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "json.hpp"
+
+namespace ingot::codec {
+namespace {
+
+constexpr const char* node_state_format = "ingot-node-state/1";
+
+Result<std::uint32_t> number32(const json::Value& document, const char* name) {
+  const auto value = TRY(json::number(document, name));
+  if (value > std::numeric_limits<std::uint32_t>::max())
+    return fail(ErrorCode::malformed, fmt::format("\"{}\" does not fit 32 bits", name));
+  return static_cast<std::uint32_t>(value);
+}
+
+Result<Digests> read_values(const json::Value& object) {
+  Digests values;
+  if (!object.is_object()) return fail(ErrorCode::malformed, "\"ima_values\" is not an object");
+  for (const auto& [name, value] : object.items()) {
+    const auto alg = parse_hash_alg(name);
+    if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a bank", name));
+    values[*alg] = TRY(json::hex(value, name));
+    if (values[*alg].size() != digest_size_bytes(*alg))
+      return fail(ErrorCode::malformed, fmt::format("a {} value of {} bytes", name, values[*alg].size()));
+  }
+  return values;
+}
+
+Result<NodeState> read_state(const json::Value& document) {
+  if (TRY(json::text(document, "format")) != node_state_format)
+    return fail(ErrorCode::unsupported, fmt::format("not a document of format \"{}\"", node_state_format));
+  TRY(json::only(document, {"format", "node", "reset_count", "restart_count", "clock_ms", "ima_count", "ima_values"}));
+  NodeState state;
+  state.node = TRY(json::text(document, "node"));
+  state.reset_count = TRY(number32(document, "reset_count"));
+  state.restart_count = TRY(number32(document, "restart_count"));
+  state.clock_ms = TRY(json::number(document, "clock_ms"));
+  state.ima_count = TRY(json::number(document, "ima_count"));
+  state.ima_values = TRY(read_values(*TRY(json::member(document, "ima_values"))));
+  return state;
+}
+
+}  // namespace
+
+std::string encode_node_state(const NodeState& state) {
+  auto values = json::Value::object();
+  for (const auto& [alg, value] : state.ima_values) values[to_text(alg)] = to_hex(value);
+  const json::Value document{{"format", node_state_format},
+                             {"node", state.node},
+                             {"reset_count", state.reset_count},
+                             {"restart_count", state.restart_count},
+                             {"clock_ms", state.clock_ms},
+                             {"ima_count", state.ima_count},
+                             {"ima_values", values}};
+  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
+}
+
+Result<NodeState> decode_node_state(Bytes text) {
+  if (text.size() > state_cap_bytes) return fail(ErrorCode::limit, "a node's state of more than 1 MiB");
+  return TRY_IN("node state", read_state(TRY_IN("node state", json::parse(text))));
+}
+
+}  // namespace ingot::codec

@@ -1,0 +1,89 @@
+#include "ingot/crypto/chain.hpp"
+
+#include <openssl/x509v3.h>
+
+#include "ingot/base/reader.hpp"
+#include "ingot/crypto/openssl.hpp"
+
+namespace ingot::crypto {
+namespace {
+
+using X509Handle = std::unique_ptr<X509, Deleter<X509_free>>;
+using Store = std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free>>;
+
+struct FreeStack {
+  void operator()(STACK_OF(X509) * stack) const { sk_X509_pop_free(stack, X509_free); }
+};
+using Stack = std::unique_ptr<STACK_OF(X509), FreeStack>;
+
+X509Handle handle_of(const Certificate& certificate) {
+  const unsigned char* at = certificate.der().data();
+  return X509Handle(d2i_X509(nullptr, &at, static_cast<long>(certificate.der().size())));
+}
+
+std::string subject_of(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  const auto parsed = Certificate::from_der(Bytes(der, static_cast<std::size_t>(std::max(size, 0))));
+  OPENSSL_free(der);
+  return parsed ? parsed->subject() : "";
+}
+
+/// The path's anchor; or the number of OpenSSL's verification error.
+tl::expected<std::string, int> find_path(X509* leaf, const ChainQuestion& question, unsigned long flags) {
+  const Store store(X509_STORE_new());
+  for (const auto& anchor : question.anchors) X509_STORE_add_cert(store.get(), handle_of(anchor).get());
+  const Stack intermediates(sk_X509_new_null());
+  for (const auto& one : question.intermediates) sk_X509_push(intermediates.get(), handle_of(one).release());
+  const StoreContext context(X509_STORE_CTX_new());
+  X509_STORE_CTX_init(context.get(), store.get(), leaf, intermediates.get());
+  auto* parameters = X509_STORE_CTX_get0_param(context.get());
+  X509_VERIFY_PARAM_set_flags(parameters, flags | X509_V_FLAG_PARTIAL_CHAIN);
+  X509_VERIFY_PARAM_set_time(parameters, question.now);
+  if (X509_verify_cert(context.get()) != 1) return tl::unexpected<int>(X509_STORE_CTX_get_error(context.get()));
+  const auto* chain = X509_STORE_CTX_get0_chain(context.get());
+  return subject_of(sk_X509_value(chain, sk_X509_num(chain) - 1));
+}
+
+}  // namespace
+
+Result<ChainAnswer> verify_chain(const Certificate& leaf, const ChainQuestion& question) {
+  const auto handle = handle_of(leaf);
+  const auto strict = find_path(handle.get(), question, 0);
+  if (strict) return ChainAnswer{*strict, false};
+  const bool only_time =
+      strict.error() == X509_V_ERR_CERT_HAS_EXPIRED || strict.error() == X509_V_ERR_CERT_NOT_YET_VALID;
+  if (only_time)
+    if (const auto timeless = find_path(handle.get(), question, X509_V_FLAG_NO_CHECK_TIME))
+      return ChainAnswer{*timeless, true};
+  return fail(ErrorCode::crypto, X509_verify_cert_error_string(strict.error()));
+}
+
+bool allows_usage(const Certificate& certificate, const char* oid) {
+  const auto handle = handle_of(certificate);
+  const std::unique_ptr<EXTENDED_KEY_USAGE, Deleter<EXTENDED_KEY_USAGE_free>> usages(
+      static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(handle.get(), NID_ext_key_usage, nullptr, nullptr)));
+  if (!usages) return true;
+  const std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>> wanted(OBJ_txt2obj(oid, 1));
+  for (int i = 0; i < sk_ASN1_OBJECT_num(usages.get()); ++i)
+    if (OBJ_cmp(sk_ASN1_OBJECT_value(usages.get(), i), wanted.get()) == 0) return true;
+  return false;
+}
+
+std::optional<std::size_t> der_element_size(Bytes bytes) {
+  Reader in{bytes};
+  in.skip(1);
+  std::uint64_t length = in.u8();
+  if (length >= 0x80) {
+    const auto octets = length & 0x7F;
+    if (octets == 0 || octets > 4) return std::nullopt;
+    length = 0;
+    for (std::uint64_t i = 0; i < octets; ++i) length = length << 8 | in.u8();
+  }
+  in.skip(length);
+  if (!in.ok()) return std::nullopt;
+  return in.at();
+}
+
+}  // namespace ingot::crypto
