@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli.hpp"
@@ -12,6 +13,7 @@
 #include "ingot/codec/dsse.hpp"
 #include "ingot/codec/enrolment.hpp"
 #include "ingot/codec/evidence.hpp"
+#include "ingot/codec/state.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/signer/sign.hpp"
 
@@ -76,6 +78,31 @@ Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Bas
 
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path) {
   return save_signed(codec::encode_platform_statement(platform), keys_folder, out_path);
+}
+
+Result<void> save_revocations(const std::vector<Revocation>& revoked, const std::string& keys_folder,
+                              const std::string& out_path) {
+  return save_signed(codec::encode_revocations_statement(revoked), keys_folder, out_path);
+}
+
+Result<ReleaseFolder> load_releases(const std::string& folder, const crypto::PublicKey& key) {
+  namespace fs = std::filesystem;
+  ReleaseFolder releases;
+  std::error_code ec;
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder, ec)) names.push_back(entry.path().filename().string());
+  if (ec) return fail(io_error(fmt::format("reading {}", folder), ec.value()));
+  std::sort(names.begin(), names.end());
+  for (const auto& name : names) {
+    const auto path = folder + "/" + name;
+    if ("/" + name == revoked_file)
+      releases.revoked = TRY_IN(path, codec::decode_revocations_statement(TRY(open_signed(path, key))));
+    else if ("/" + name == accepted_file)
+      releases.accepted = TRY_IN(path, codec::decode_accepted(TRY(read_file(path, codec::state_cap_bytes))));
+    else if (name.ends_with(".json"))
+      releases.baselines.push_back(TRY(load_baseline(path, key)));
+  }
+  return releases;
 }
 
 Result<void> save_enrolment(const Enrolment& enrolment, const std::string& keys_folder, const std::string& out_path) {

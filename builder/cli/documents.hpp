@@ -11,6 +11,7 @@
 #include "ingot/model/baseline.hpp"
 #include "ingot/model/enrolment.hpp"
 #include "ingot/model/evidence.hpp"
+#include "ingot/model/release.hpp"
 
 namespace ingot::cli {
 
@@ -30,6 +31,18 @@ Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Bas
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path);
 
 /// The same for an enrolment.
+Result<void> save_revocations(const std::vector<Revocation>& revoked, const std::string& keys_folder,
+                              const std::string& out_path);
+/// A folder of releases: signed baselines NAME-VERSION.json, revoked.json (signed), accepted.json (the verifier's own).
+struct ReleaseFolder {
+  std::vector<Baseline> baselines;
+  std::vector<Revocation> revoked;
+  AcceptedVersions accepted;
+};
+Result<ReleaseFolder> load_releases(const std::string& folder, const crypto::PublicKey& key);
+inline constexpr const char* revoked_file = "/revoked.json";
+inline constexpr const char* accepted_file = "/accepted.json";
+
 Result<void> save_enrolment(const Enrolment& enrolment, const std::string& keys_folder, const std::string& out_path);
 
 /// Standard output for "-" or an empty path, else a file that appears whole.

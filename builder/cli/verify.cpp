@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -27,6 +29,8 @@ struct VerifyArguments {
   std::string manifest;
   std::string image;
   std::vector<std::string> releases;
+  std::string store;
+  std::string profile;
   bool json = false;
 };
 
@@ -52,13 +56,51 @@ Result<std::optional<NodeState>> load_state(const std::string& path) {
   return TRY_IN(path, codec::decode_node_state(text));
 }
 
+/// The release to judge by: the given one, or the newest of the store that is not revoked.
+Result<Baseline> wanted_release(const VerifyArguments& arguments, const ReleaseFolder& releases,
+                                const crypto::PublicKey& key) {
+  if (!arguments.baseline.empty()) return load_baseline(arguments.baseline, key);
+  const Baseline* newest = nullptr;
+  for (const auto& baseline : releases.baselines) {
+    const bool revoked = std::any_of(releases.revoked.begin(), releases.revoked.end(), [&](const Revocation& one) {
+      return one.profile == baseline.profile && one.version == baseline.version;
+    });
+    if (baseline.profile == arguments.profile && !revoked && (newest == nullptr || baseline.version > newest->version))
+      newest = &baseline;
+  }
+  if (newest != nullptr) return *newest;
+  return fail(ErrorCode::missing,
+              fmt::format("{} has no release of profile \"{}\" that may run", arguments.store, arguments.profile),
+              "see `ingot release list`");
+}
+
+/// What must not be forgotten: the node's counters, and that this release was accepted.
+Result<void> remember(const VerifyArguments& arguments, const Verdict& verdict, AcceptedVersions accepted) {
+  if (!verdict.trusted()) return {};
+  if (!arguments.state.empty() && verdict.state)
+    TRY(write_file(arguments.state, as_bytes(codec::encode_node_state(*verdict.state))));
+  auto& newest = accepted[verdict.profile];
+  if (arguments.store.empty() || newest >= verdict.version) return {};
+  newest = verdict.version;
+  return write_file(arguments.store + accepted_file, as_bytes(codec::encode_accepted(accepted)));
+}
+
 Result<int> verify_boot(const VerifyArguments& arguments) {
-  if (arguments.baseline.empty() || arguments.evidence.empty())
-    return fail(ErrorCode::usage, "--baseline and --evidence are both needed", "see `ingot verify --help`");
-  const auto key = TRY(baseline_key(arguments.key, arguments.baseline));
-  const auto baseline = TRY(load_baseline(arguments.baseline, key));
+  const bool has_release = !arguments.baseline.empty() || (!arguments.store.empty() && !arguments.profile.empty());
+  if (!has_release || arguments.evidence.empty())
+    return fail(ErrorCode::usage, "--evidence is needed, and --baseline, or --store with --profile",
+                "see `ingot verify --help`");
+  const auto key =
+      TRY(baseline_key(arguments.key, arguments.baseline.empty() ? arguments.store + "/x" : arguments.baseline));
   check::BootQuestion question;
+  ReleaseFolder releases;
+  if (!arguments.store.empty()) releases = TRY(load_releases(arguments.store, key));
+  const auto baseline = TRY(wanted_release(arguments, releases, key));
   question.baseline = &baseline;
+  question.other_releases = releases.baselines;
+  question.revoked = releases.revoked;
+  question.accepted = releases.accepted;
+  question.now = std::time(nullptr);
   Platform platform;
   if (!arguments.platform.empty()) {
     platform = TRY(load_platform(arguments.platform, key));
@@ -81,8 +123,7 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
   }
   const auto evidence = TRY(load_evidence(arguments.evidence));
   const auto verdict = TRY_IN(arguments.evidence, check::check_boot(question, evidence));
-  if (!arguments.state.empty() && verdict.trusted() && verdict.state)
-    TRY(write_file(arguments.state, as_bytes(codec::encode_node_state(*verdict.state))));
+  TRY(remember(arguments, verdict, releases.accepted));
   return deliver_verdict(verdict, arguments.json);
 }
 
@@ -148,6 +189,9 @@ void add_verify(CLI::App& app, Action& action) {
   verify->add_option("--state", arguments->state,
                      "What to remember of the node: read if it is there, written when the node is trusted");
   verify->add_option("--manifest", arguments->manifest, "manifest.json of the build, to judge IMA's list by");
+  verify->add_option("--store", arguments->store,
+                     "Folder of releases (`ingot release`); remembers the newest that was accepted");
+  verify->add_option("--profile", arguments->profile, "With --store: judge by the newest release of this profile");
   verify->add_option("--release", arguments->releases, "Baselines of other releases, to name one that still runs");
   verify->add_flag("--json", arguments->json, "Verdict as JSON on standard output");
   auto* image = verify->add_subcommand("image", "Signatures, verity and baseline against the bytes of a built image");

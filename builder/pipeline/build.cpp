@@ -183,6 +183,7 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   baseline.profile = build.profile.name;
   baseline.role = build.profile.role;
   baseline.version = build.profile.version;
+  baseline.not_after = build.profile.not_after;
   baseline.root_hash = to_hex(build.verity.root_hash);
   baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));

@@ -319,13 +319,15 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "role", "base", "kernel", "root", "disk", "boot", "files"}));
-  draft.profile.name.clear();  // a profile is itself: its name and version are never inherited
+  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "files"}));
+  draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
   TRY(apply_name(draft.profile.role, top, "role"));
   if (const auto version = TRY(top.integer("version", 1, std::numeric_limits<std::int64_t>::max())))
     draft.profile.version = static_cast<std::uint64_t>(version->value);
+  draft.profile.not_after = 0;
+  if (const auto end = TRY(top.time("not_after"))) draft.profile.not_after = end->value;
   if (const auto table = TRY(top.table("base"))) TRY(apply_base(draft, *table, folder));
   if (const auto table = TRY(top.table("kernel"))) TRY(apply_kernel(draft, *table));
   if (const auto table = TRY(top.table("root"))) TRY(apply_root(draft, *table));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <numeric>
 
 namespace ingot::builder::detail {
@@ -138,6 +139,21 @@ Result<std::optional<Located<std::int64_t>>> TableReader::integer(std::string_vi
   if (value->get() < least || value->get() > most)
     return wrong(at, fmt::format("{} is {}, expected {} to {}", full_name(key), value->get(), least, most));
   return Located<std::int64_t>{value->get(), at};
+}
+
+Result<std::optional<Located<std::int64_t>>> TableReader::time(std::string_view key) const {
+  const auto* node = table_.get(key);
+  if (node == nullptr) return std::nullopt;
+  const auto* value = node->as_date_time();
+  if (value == nullptr || !value->get().offset)
+    return type_error(key, *node, "a time with its offset such as 2027-06-01T00:00:00Z");
+  const auto& [date, time, offset] = value->get();
+  const std::chrono::sys_days day{std::chrono::year{date.year} / date.month / date.day};
+  const auto seconds = std::chrono::seconds(day.time_since_epoch()).count() + time.hour * 3600 + time.minute * 60 +
+                       time.second - offset->minutes * 60;
+  const auto at = location(node->source(), file_);
+  if (seconds <= 0) return wrong(at, fmt::format("{} is before 1970", full_name(key)));
+  return Located<std::int64_t>{seconds, at};
 }
 
 Result<std::optional<Located<bool>>> TableReader::boolean(std::string_view key) const {

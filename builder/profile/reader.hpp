@@ -48,6 +48,8 @@ class TableReader {
   Result<std::optional<Located<std::int64_t>>> integer(std::string_view key, std::int64_t least,
                                                        std::int64_t most) const;
   Result<std::optional<Located<bool>>> boolean(std::string_view key) const;
+  /// An offset date-time, as seconds since 1970.
+  Result<std::optional<Located<std::int64_t>>> time(std::string_view key) const;
   Result<std::optional<LocatedTexts>> texts(std::string_view key) const;
   /// An integer of bytes or a text with a unit.
   Result<std::optional<Located<std::uint64_t>>> size(std::string_view key) const;

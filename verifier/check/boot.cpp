@@ -14,6 +14,7 @@
 #include "logs.hpp"
 #include "node.hpp"
 #include "quote.hpp"
+#include "release.hpp"
 
 namespace ingot::check {
 namespace {
@@ -238,6 +239,7 @@ Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidenc
   const auto expected = expectations(question);
   const auto banks = judged_banks(evidence, logs, verdict);
   check_policy(question, expected, verdict);
+  check_release(question, verdict);
   // 2. Does the TPM vouch for the values, and do the logs lead to them?
   auto quoted = check_quote(evidence, question.nonce, banks);
   std::move(quoted.findings.begin(), quoted.findings.end(), std::back_inserter(verdict.findings));

@@ -105,6 +105,15 @@ Result<std::vector<ExpectedEvent>> decode_events(const json::Value& predicate) {
   return events;
 }
 
+/// Seconds since 1970; 0 when there is no such member.
+Result<std::int64_t> decode_time(const json::Value& object, const char* name) {
+  constexpr std::uint64_t year_10000 = 253402300800;
+  if (json::find(object, name) == nullptr) return 0;
+  const auto seconds = TRY(json::number(object, name));
+  if (seconds >= year_10000) return fail(ErrorCode::malformed, fmt::format("\"{}\" is no time", name));
+  return static_cast<std::int64_t>(seconds);
+}
+
 // --- phases
 
 json::Value encode_phases(const std::vector<Baseline::PhaseValue>& phases) {
@@ -139,18 +148,20 @@ std::string encode_baseline_statement(const Baseline& baseline) {
                         {"events", encode_events(baseline.events)},
                         {"pcrs", encode_pcrs(baseline.pcrs)},
                         {"phases", encode_phases(baseline.phases)}};
+  if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
   return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
 }
 
 Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
   TRY_IN("baseline",
-         json::only(predicate, {"profile", "role", "version", "root_hash", "uki_sha256", "uki_authenticode_sha256",
-                                "manifest_sha256", "stub", "events", "pcrs", "phases"}));
+         json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
+                                "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs", "phases"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
   baseline.version = TRY_IN("baseline", json::number(predicate, "version"));
+  baseline.not_after = TRY_IN("baseline", decode_time(predicate, "not_after"));
   baseline.root_hash = TRY_IN("baseline", json::text(predicate, "root_hash"));
   baseline.uki_sha256 = TRY_IN("baseline", json::text(predicate, "uki_sha256"));
   baseline.uki_authenticode_sha256 = TRY_IN("baseline", json::text(predicate, "uki_authenticode_sha256"));

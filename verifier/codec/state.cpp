@@ -4,12 +4,16 @@
 
 #include <limits>
 
-#include "json.hpp"
+#include "ingot/crypto/hash.hpp"
+#include "statement.hpp"
 
 namespace ingot::codec {
 namespace {
 
 constexpr const char* node_state_format = "ingot-node-state/1";
+constexpr const char* accepted_format = "ingot-accepted/1";
+constexpr const char* revocations_type = "https://ingot.dev/revocations/v1";
+constexpr std::size_t revocation_cap = 65536;
 
 Result<std::uint32_t> number32(const json::Value& document, const char* name) {
   const auto value = TRY(json::number(document, name));
@@ -63,6 +67,49 @@ std::string encode_node_state(const NodeState& state) {
 Result<NodeState> decode_node_state(Bytes text) {
   if (text.size() > state_cap_bytes) return fail(ErrorCode::limit, "a node's state of more than 1 MiB");
   return TRY_IN("node state", read_state(TRY_IN("node state", json::parse(text))));
+}
+
+std::string encode_accepted(const AcceptedVersions& accepted) {
+  const json::Value document{{"format", accepted_format}, {"profiles", accepted}};
+  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
+}
+
+Result<AcceptedVersions> decode_accepted(Bytes text) {
+  if (text.size() > state_cap_bytes) return fail(ErrorCode::limit, "a list of accepted versions of more than 1 MiB");
+  const auto document = TRY_IN("accepted versions", json::parse(text));
+  if (TRY_IN("accepted versions", json::text(document, "format")) != accepted_format)
+    return fail(ErrorCode::unsupported, fmt::format("not a document of format \"{}\"", accepted_format));
+  TRY_IN("accepted versions", json::only(document, {"format", "profiles"}));
+  const auto* profiles = TRY_IN("accepted versions", json::member(document, "profiles"));
+  if (!profiles->is_object()) return fail(ErrorCode::malformed, "accepted versions: \"profiles\" is not an object");
+  AcceptedVersions accepted;
+  for (const auto& [name, value] : profiles->items())
+    accepted[name] = TRY_IN("accepted versions", json::number(*profiles, name.c_str()));
+  return accepted;
+}
+
+std::string encode_revocations_statement(const std::vector<Revocation>& revoked) {
+  auto list = json::Value::array();
+  for (const auto& one : revoked)
+    list.push_back({{"profile", one.profile}, {"version", one.version}, {"why", one.why}});
+  const auto predicate = json::Value{{"revoked", list}};
+  const auto digest = json::Value{{"sha256", crypto::sha256_hex(as_bytes(predicate.dump()))}};
+  return encode_statement("revocations", digest, revocations_type, predicate);
+}
+
+Result<std::vector<Revocation>> decode_revocations_statement(Bytes text) {
+  const auto predicate = TRY_IN("revocations", decode_statement(text, revocations_type));
+  TRY_IN("revocations", json::only(predicate, {"revoked"}));
+  std::vector<Revocation> revoked;
+  for (const auto& one : *TRY_IN("revocations", json::array(predicate, "revoked", revocation_cap))) {
+    TRY_IN("revocations", json::only(one, {"profile", "version", "why"}));
+    Revocation revocation;
+    revocation.profile = TRY_IN("revocations", json::text(one, "profile"));
+    revocation.version = TRY_IN("revocations", json::number(one, "version"));
+    revocation.why = TRY_IN("revocations", json::text(one, "why"));
+    revoked.push_back(std::move(revocation));
+  }
+  return revoked;
 }
 
 }  // namespace ingot::codec

@@ -6,6 +6,7 @@
 #include "ingot/model/enrolment.hpp"
 #include "ingot/model/evidence.hpp"
 #include "ingot/model/finding.hpp"
+#include "ingot/model/release.hpp"
 
 namespace ingot::check {
 
@@ -17,6 +18,9 @@ struct BootQuestion {
   const Enrolment* enrolment = nullptr;   ///< null: that the key is of this node's TPM is a note, not checked
   std::optional<Buffer> channel_binding;  ///< of the connection; none: not checked
   const NodeState* last = nullptr;        ///< of the last accepted verdict on this node
+  std::vector<Revocation> revoked;        ///< releases that may not run any more
+  AcceptedVersions accepted;              ///< the newest version of each profile that was trusted before
+  std::int64_t now = 0;                   ///< seconds since 1970; 0: a release's end is not judged
   /// Files of the image; null: IMA's list is not judged.
   const std::vector<FileDigest>* manifest = nullptr;
 };
