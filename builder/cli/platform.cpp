@@ -102,29 +102,23 @@ Result<int> cross_check(const Platform& platform, const PlatformArguments& argum
 }
 
 Result<int> run_learn(const PlatformArguments& arguments) {
-  std::optional<Platform> learned;
-  for (const auto& path : arguments.evidence) {
-    auto platform = TRY_IN(path, check::learn_platform(TRY(load_evidence(path))));
-    platform.name = arguments.name;
-    platform.shape = arguments.shape;
-    if (learned && learned->events != platform.events) {
-      say(fmt::format("differs: {} and {} come from machines of different platforms", arguments.evidence.front(),
-                      path));
-      return exit_findings;
-    }
-    learned = std::move(platform);
-  }
+  std::vector<Evidence> machines;
+  for (const auto& path : arguments.evidence) machines.push_back(TRY(load_evidence(path)));
+  auto learned = TRY(check::learn_platform(machines));
+  learned.name = arguments.name;
+  learned.shape = arguments.shape;
   if (!arguments.firmware.empty()) {
-    if (const int status = TRY(cross_check(*learned, arguments)); status != exit_ok) return status;
-    learned->firmware_sha256 = crypto::sha256_hex(TRY(read_file(arguments.firmware, codec::firmware_size_cap_bytes)));
+    if (const int status = TRY(cross_check(learned, arguments)); status != exit_ok) return status;
+    learned.firmware_sha256 = crypto::sha256_hex(TRY(read_file(arguments.firmware, codec::firmware_size_cap_bytes)));
   }
-  say(render_events(learned->events, learned->pcrs));
+  say(render_events(learned.events, learned.pcrs));
+  for (const auto& line : check::describe_variation(learned)) say(line);
   if (arguments.keys.empty()) {
     say("not signed: give --keys DIR to sign it; `ingot verify` takes signed platforms only");
-    TRY(deliver(arguments.out, codec::encode_platform_statement(*learned)));
+    TRY(deliver(arguments.out, codec::encode_platform_statement(learned)));
     return exit_ok;
   }
-  TRY(save_platform(*learned, arguments.keys, arguments.out));
+  TRY(save_platform(learned, arguments.keys, arguments.out));
   return exit_ok;
 }
 

@@ -179,7 +179,8 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   build.progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
   const auto disk = TRY(file_source(build.out.file(output::disk)));
   const auto uki = TRY(file_source(build.out.file(output::uki)));
-  Baseline baseline = TRY(measure::predict_image({disk.get(), uki.get(), secure_boot.db, build.profile.boot.phases}));
+  Baseline baseline = TRY(measure::predict_image(
+      {disk.get(), uki.get(), secure_boot.db, build.profile.boot.phases, build.profile.disk.allowed_partitions}));
   baseline.profile = build.profile.name;
   baseline.role = build.profile.role;
   baseline.version = build.profile.version;

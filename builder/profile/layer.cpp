@@ -225,8 +225,18 @@ Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::stri
 }
 
 Result<void> apply_disk(Draft& draft, const TableReader& table) {
-  TRY(table.only({"esp_size", "root_size", "data_size"}));
+  TRY(table.only({"esp_size", "root_size", "data_size", "allowed_partitions"}));
   auto& disk = draft.profile.disk;
+  if (const auto types = TRY(table.texts("allowed_partitions"))) {
+    disk.allowed_partitions.clear();
+    for (const auto& type : *types) {
+      const auto guid = parse_guid(type.value);
+      if (!guid)
+        return wrong(type.at, fmt::format("\"{}\" is not a partition type's GUID", type.value),
+                     "see `systemd-id128 show`, or the Discoverable Partitions Specification");
+      disk.allowed_partitions.push_back(*guid);
+    }
+  }
   TRY(apply_size(disk.esp_size_bytes, table, "esp_size", smallest_esp_bytes));
   TRY(apply_size(disk.root_size_bytes, table, "root_size", 0));
   return apply_size(disk.data_size_bytes, table, "data_size", 0);

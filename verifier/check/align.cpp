@@ -2,15 +2,55 @@
 
 #include <algorithm>
 
+#include "ingot/codec/event_data.hpp"
+#include "ingot/crypto/hash.hpp"
+
 namespace ingot::check {
 namespace {
 
 using Expected = std::vector<const ExpectedEvent*>;
 using Observed = std::vector<const Event*>;
 
-bool matches(const ExpectedEvent& expected, const Event& observed) {
-  return same_digests(expected.digests, observed.digests);
+/// Meaning is read from data, so the digest must be over them.
+bool is_vouched(const Event& event, Bytes bytes) {
+  bool any = false;
+  for (const auto alg : predicted_banks) {
+    const auto digest = event.digests.find(alg);
+    if (digest == event.digests.end()) continue;
+    if (crypto::hash(alg, bytes) != digest->second) return false;
+    any = true;
+  }
+  return any;
 }
+
+bool means(const GptMeaning& wanted, const Event& observed) {
+  if (!is_vouched(observed, observed.data)) return false;
+  const auto golden = codec::decode_measured_gpt(wanted.golden);
+  const auto found = codec::decode_measured_gpt(observed.data);
+  if (!golden || !found || golden->disk != found->disk) return false;
+  const auto is_golden = [&](const codec::GptPartition& partition) {
+    return std::find(golden->partitions.begin(), golden->partitions.end(), partition) != golden->partitions.end();
+  };
+  const auto is_allowed = [&](const codec::GptPartition& partition) {
+    return std::find(wanted.allowed_types.begin(), wanted.allowed_types.end(), partition.type) !=
+           wanted.allowed_types.end();
+  };
+  const auto& partitions = found->partitions;
+  const auto kept = std::count_if(partitions.begin(), partitions.end(), is_golden);
+  return static_cast<std::size_t>(kept) == golden->partitions.size() &&
+         std::all_of(partitions.begin(), partitions.end(),
+                     [&](const auto& partition) { return is_golden(partition) || is_allowed(partition); });
+}
+
+bool means(const BootEntryMeaning& wanted, const Event& observed) {
+  const auto variable = codec::decode_measured_variable(observed.data);
+  // EV_EFI_VARIABLE_BOOT is over the variable's data alone, EV_EFI_VARIABLE_BOOT2 over all of it.
+  if (!variable || (!is_vouched(observed, observed.data) && !is_vouched(observed, variable->data))) return false;
+  const auto option = codec::decode_load_option(variable->data);
+  return option && option->device_path == wanted.device_path;
+}
+
+bool means(std::monostate, const Event&) { return false; }
 
 /// Types that stand for the same measurement in older and newer firmware (TCG PFP 1.06, "Event Types").
 EventType older_type(EventType type) {
@@ -48,20 +88,22 @@ std::uint32_t count_copies(const Expected& expected, std::size_t at, std::size_t
 }
 
 /// Resolves the optional blocks: what remains is a plain list that the log must equal.
-void choose_path(const Expected& expected, const Observed& observed, Alignment& out) {
+Expected choose_path(const Expected& expected, const Observed& observed, Alignment& out) {
+  Expected path;
   for (std::size_t i = 0; i < expected.size();) {
     if (expected[i]->optional_block.empty()) {
-      out.path.push_back(expected[i++]);
+      path.push_back(expected[i++]);
       continue;
     }
     const std::size_t end = block_end(expected, i);
-    const auto copies = count_copies(expected, i, end, observed, out.path.size());
+    const auto copies = count_copies(expected, i, end, observed, path.size());
     for (std::uint32_t copy = 0; copy < copies; ++copy)
-      out.path.insert(out.path.end(), expected.begin() + static_cast<std::ptrdiff_t>(i),
-                      expected.begin() + static_cast<std::ptrdiff_t>(end));
+      path.insert(path.end(), expected.begin() + static_cast<std::ptrdiff_t>(i),
+                  expected.begin() + static_cast<std::ptrdiff_t>(end));
     if (copies != 0) out.taken.emplace_back(expected[i]->optional_block, copies);
     i = end;
   }
+  return path;
 }
 
 /// Is the first difference a changed event, one too many, or one too few? It is whichever lets the lists meet again.
@@ -110,13 +152,28 @@ bool same_digests(const Digests& expected, const Digests& observed) {
   return common;
 }
 
+bool matches(const ExpectedEvent& expected, const Event& observed) {
+  if (same_digests(expected.digests, observed.digests)) return true;
+  for (const auto& digests : expected.alternatives)
+    if (same_digests(digests, observed.digests)) return true;
+  return std::visit([&](const auto& meaning) { return means(meaning, observed); }, expected.meaning);
+}
+
+const Digests& digests_of(const Alignment::Step& step) {
+  return step.taken == nullptr ? step.expected->digests : step.taken->digests;
+}
+
 Alignment align(const Expected& expected, const Observed& observed) {
   Alignment out;
-  choose_path(expected, observed, out);
-  out.difference = first_difference(out.path, observed);
-  for (std::size_t i = 0; i < std::min(out.path.size(), observed.size()); ++i)
-    if (matches(*out.path[i], *observed[i]) && older_type(out.path[i]->type) != older_type(observed[i]->type))
-      out.relabelled.emplace_back(out.path[i], observed[i]);
+  const auto path = choose_path(expected, observed, out);
+  out.difference = first_difference(path, observed);
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const bool matched = i < observed.size() && matches(*path[i], *observed[i]);
+    const bool exactly = matched && same_digests(path[i]->digests, observed[i]->digests);
+    out.path.push_back({path[i], matched && !exactly ? observed[i] : nullptr});
+    if (matched && older_type(path[i]->type) != older_type(observed[i]->type))
+      out.relabelled.emplace_back(path[i], observed[i]);
+  }
   return out;
 }
 

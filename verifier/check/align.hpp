@@ -17,13 +17,24 @@ struct Difference {
 
 struct Alignment {
   /// The expected events as this boot took them: optional blocks as often as they were measured.
-  std::vector<const ExpectedEvent*> path;
+  struct Step {
+    const ExpectedEvent* expected = nullptr;
+    /// What stands at its place, when it matches in another way than by `expected->digests`.
+    const Event* taken = nullptr;
+  };
+  std::vector<Step> path;
   /// Optional blocks that were taken, and how often.
   std::vector<std::pair<std::string, std::uint32_t>> taken;
   /// Measured events whose digest is right and whose type is not the expected one.
   std::vector<std::pair<const ExpectedEvent*, const Event*>> relabelled;
   std::optional<Difference> difference;
 };
+
+/// Digests of a step that a boot which matches it measured.
+const Digests& digests_of(const Alignment::Step& step);
+
+/// By digest, by one of the alternatives, or by meaning.
+bool matches(const ExpectedEvent& expected, const Event& observed);
 
 /// True when the two have a predicted bank in common and agree in all such banks.
 bool same_digests(const Digests& expected, const Digests& observed);

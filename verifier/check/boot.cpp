@@ -80,12 +80,13 @@ std::vector<HashAlg> judged_banks(const Evidence& evidence, const Logs& logs, Ve
 
 /// Values that the expected events replay to in one bank, blocks as often as this boot took them. Nothing when an
 /// expected event has no digest for the bank.
-std::optional<Buffer> expected_value(HashAlg bank, PcrIndex pcr, const std::vector<const ExpectedEvent*>& path,
+std::optional<Buffer> expected_value(HashAlg bank, PcrIndex pcr, const std::vector<Alignment::Step>& path,
                                      std::uint8_t locality) {
   Buffer value = codec::pcr_start_value(bank, pcr, locality);
-  for (const auto* event : path) {
-    const auto digest = event->digests.find(bank);
-    if (digest == event->digests.end() || digest->second.size() != value.size()) return std::nullopt;
+  for (const auto& step : path) {
+    const auto& digests = digests_of(step);
+    const auto digest = digests.find(bank);
+    if (digest == digests.end() || digest->second.size() != value.size()) return std::nullopt;
     value = codec::extend(bank, value, digest->second);
   }
   return value;
@@ -112,6 +113,9 @@ struct Judge {
       report({FindingKind::log_problem, fmt::format("pcr {}, {}", pcr, wanted->cause), to_text(wanted->type),
               to_text(event->type), "the event's type was changed: the log was edited after it was written",
               Remedy::investigate});
+    for (const auto& step : alignment.path)
+      if (step.taken != nullptr)
+        verdict.notes.push_back(fmt::format("pcr {}, {}: one of the allowed variants", pcr, step.expected->cause));
     for (const auto& [block, times] : alignment.taken)
       verdict.notes.push_back(fmt::format("pcr {}: {} ({}x)", pcr, block, times));
     for (const auto bank : banks)
@@ -124,7 +128,7 @@ struct Judge {
     return !platform_pcr || question.platform != nullptr;
   }
 
-  std::optional<Finding> judge_value(HashAlg bank, PcrIndex pcr, const std::vector<const ExpectedEvent*>& path,
+  std::optional<Finding> judge_value(HashAlg bank, PcrIndex pcr, const std::vector<Alignment::Step>& path,
                                      bool explained) {
     const auto locality = question.platform == nullptr ? std::uint8_t{0} : question.platform->startup_locality;
     const auto wanted = may_judge_events(pcr) ? expected_value(bank, pcr, path, locality) : std::nullopt;

@@ -1,10 +1,13 @@
-// Learning the firmware's share of a machine class from one machine of it.
+// Learning the firmware's share of a machine class from machines of it.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "align.hpp"
 #include "ingot/check/boot.hpp"
 #include "ingot/codec/event_text.hpp"
+#include "learned.hpp"
 #include "logs.hpp"
 #include "quote.hpp"
 
@@ -98,28 +101,29 @@ ExpectedEvent to_expected(const Event& event) {
   return expected;
 }
 
-}  // namespace
+/// A quote is not needed where the machine is in one's own hands; one that is there must hold.
+Result<void> check_reference_quote(const Evidence& evidence) {
+  if (evidence.quote_attest.empty()) return {};
+  std::vector<HashAlg> banks;
+  for (const auto bank : predicted_banks)
+    if (evidence.pcrs.contains(bank)) banks.push_back(bank);
+  const auto quote = check_quote(evidence, std::nullopt, banks);
+  if (quote.findings.empty()) return {};
+  return fail(ErrorCode::crypto, fmt::format("the quote does not hold: {}: {}", quote.findings.front().subject,
+                                             quote.findings.front().cause));
+}
 
-Result<Platform> learn_platform(const Evidence& evidence) {
+/// The firmware's share of one machine's log, event by event.
+Result<LearnedMachine> learn_machine(const Evidence& evidence) {
   if (evidence.event_log.empty()) return fail(ErrorCode::missing, "the evidence has no event log");
   const auto logs = TRY(Logs::decode(evidence));
   TRY(check_replay(evidence, logs));
   const auto& events = logs.firmware().events;
   TRY(check_secure_boot(events));
   TRY(check_separators(events));
-  // A quote is not needed where the machine is in one's own hands; one that is there must hold.
-  if (!evidence.quote_attest.empty()) {
-    std::vector<HashAlg> banks;
-    for (const auto bank : predicted_banks)
-      if (evidence.pcrs.contains(bank)) banks.push_back(bank);
-    const auto quote = check_quote(evidence, std::nullopt, banks);
-    if (!quote.findings.empty())
-      return fail(ErrorCode::crypto, fmt::format("the quote does not hold: {}: {}", quote.findings.front().subject,
-                                                 quote.findings.front().cause));
-  }
-
-  Platform platform;
-  platform.startup_locality = logs.firmware().startup_locality;
+  TRY(check_reference_quote(evidence));
+  LearnedMachine machine;
+  machine.startup_locality = logs.firmware().startup_locality;
   const std::size_t attempt = boot_attempt(events);
   bool separated = false;
   for (std::size_t i = 0; i < events.size(); ++i) {
@@ -127,17 +131,63 @@ Result<Platform> learn_platform(const Evidence& evidence) {
     if (event.type == EventType::EV_NO_ACTION) continue;
     // PCR 7: all up to the separator, and what firmware allowed to run (option ROMs) before it tried to boot.
     const bool share_of_7 = event.pcr == 7 && (!separated || i < attempt);
-    if (is_platform_pcr(event.pcr) || share_of_7) platform.events.push_back(to_expected(event));
+    if (is_platform_pcr(event.pcr) || share_of_7) machine.events.push_back({to_expected(event), event.data});
     separated = separated || (event.pcr == 7 && event.type == EventType::EV_SEPARATOR);
   }
-  for (const auto& event : platform.events)
+  return machine;
+}
+
+/// Values of the PCRs that hold the same on every machine of the class.
+PcrValues constant_values(const Platform& platform) {
+  PcrValues values;
+  std::set<PcrIndex> varying = {7};  // shared with the image: no value of its own
+  for (const auto& event : platform.events) {
+    if (varies(event)) varying.insert(event.pcr);
     for (const auto& [alg, digest] : event.digests) {
-      auto& bank = platform.pcrs[alg];
+      auto& bank = values[alg];
       bank.try_emplace(event.pcr, codec::pcr_start_value(alg, event.pcr, platform.startup_locality));
       codec::extend_into(bank, alg, event.pcr, digest);
     }
-  for (auto& [alg, bank] : platform.pcrs) bank.erase(7);  // shared with the image: no value of its own
+  }
+  for (auto& [alg, bank] : values) std::erase_if(bank, [&](const auto& one) { return varying.contains(one.first); });
+  return values;
+}
+
+}  // namespace
+
+Result<Platform> learn_platform(const std::vector<Evidence>& machines) {
+  if (machines.empty()) return fail(ErrorCode::usage, "no machine to learn from");
+  std::optional<LearnedMachine> all;
+  for (std::size_t i = 0; i < machines.size(); ++i) {
+    auto machine = TRY_IN(fmt::format("machine {}", i + 1), learn_machine(machines[i]));
+    if (!all)
+      all = std::move(machine);
+    else
+      TRY_IN(fmt::format("machine {}", i + 1), merge_machine(*all, std::move(machine)));
+  }
+  Platform platform;
+  platform.startup_locality = all->startup_locality;
+  for (auto& one : all->events) platform.events.push_back(std::move(one.expected));
+  platform.pcrs = constant_values(platform);
   return platform;
+}
+
+Result<Platform> learn_platform(const Evidence& evidence) { return learn_platform(std::vector<Evidence>{evidence}); }
+
+std::vector<std::string> describe_variation(const Platform& platform) {
+  std::vector<std::string> lines;
+  std::size_t constant = 0;
+  for (const auto& event : platform.events) {
+    const auto subject = fmt::format("pcr {}, {}", event.pcr, event.cause);
+    if (!varies(event)) ++constant;
+    if (std::holds_alternative<BootEntryMeaning>(event.meaning))
+      lines.push_back(subject + ": by device path, whatever its description");
+    else if (!event.alternatives.empty())
+      lines.push_back(fmt::format("{}: one of {} digests", subject, event.alternatives.size() + 1));
+    if (!event.optional_block.empty()) lines.push_back(subject + ": not on every machine");
+  }
+  lines.insert(lines.begin(), fmt::format("{} events constant, {} vary", constant, platform.events.size() - constant));
+  return lines;
 }
 
 }  // namespace ingot::check

@@ -14,6 +14,8 @@ constexpr const char* baseline_type = "https://ingot.dev/baseline/v1";
 constexpr const char* platform_type = "https://ingot.dev/platform/v1";
 constexpr std::size_t event_cap = 4096;
 constexpr std::size_t phase_cap = 64;
+constexpr std::size_t alternative_cap = 4096;
+constexpr std::size_t partition_type_cap = 64;
 
 // --- digests and PCR values
 
@@ -69,6 +71,36 @@ Result<PcrValues> decode_pcrs(const json::Value& predicate) {
 
 // --- events
 
+void encode_meaning(const EventMeaning& meaning, json::Value& event) {
+  if (const auto* gpt = std::get_if<GptMeaning>(&meaning)) {
+    auto types = json::Value::array();
+    for (const auto& type : gpt->allowed_types) types.push_back({{"type", to_text(type)}});
+    event["gpt"] = {{"golden", to_base64(gpt->golden)}, {"allowed_types", types}};
+  }
+  if (const auto* entry = std::get_if<BootEntryMeaning>(&meaning))
+    event["boot_entry"] = {{"device_path", to_base64(entry->device_path)}};
+}
+
+Result<EventMeaning> decode_meaning(const json::Value& event) {
+  if (const auto* gpt = json::find(event, "gpt")) {
+    TRY(json::only(*gpt, {"golden", "allowed_types"}));
+    GptMeaning meaning;
+    meaning.golden = TRY(json::optional_base64(*gpt, "golden"));
+    for (const auto& one : *TRY(json::array(*gpt, "allowed_types", partition_type_cap))) {
+      TRY(json::only(one, {"type"}));
+      const auto type = parse_guid(TRY(json::text(one, "type")));
+      if (!type) return fail(ErrorCode::malformed, "a partition type that is no GUID");
+      meaning.allowed_types.push_back(*type);
+    }
+    return meaning;
+  }
+  if (const auto* entry = json::find(event, "boot_entry")) {
+    TRY(json::only(*entry, {"device_path"}));
+    return BootEntryMeaning{TRY(json::optional_base64(*entry, "device_path"))};
+  }
+  return EventMeaning{};
+}
+
 json::Value encode_events(const std::vector<ExpectedEvent>& events) {
   auto out = json::Value::array();
   for (const auto& event : events) {
@@ -78,13 +110,16 @@ json::Value encode_events(const std::vector<ExpectedEvent>& events) {
                     {"cause", event.cause}};
     if (!event.text.empty()) one["text"] = event.text;
     if (!event.optional_block.empty()) one["optional_block"] = event.optional_block;
+    for (const auto& digests : event.alternatives) one["alternatives"].push_back(encode_digests(digests));
+    encode_meaning(event.meaning, one);
     out.push_back(std::move(one));
   }
   return out;
 }
 
 Result<ExpectedEvent> decode_event(const json::Value& one) {
-  TRY(json::only(one, {"pcr", "type", "digests", "cause", "text", "optional_block"}));
+  TRY(json::only(one,
+                 {"pcr", "type", "digests", "cause", "text", "optional_block", "alternatives", "gpt", "boot_entry"}));
   ExpectedEvent event;
   event.pcr = TRY(decode_index(one));
   const auto type_name = TRY(json::text(one, "type"));
@@ -95,6 +130,10 @@ Result<ExpectedEvent> decode_event(const json::Value& one) {
   event.cause = TRY(json::text(one, "cause"));
   event.text = TRY(json::optional_text(one, "text"));
   event.optional_block = TRY(json::optional_text(one, "optional_block"));
+  if (json::find(one, "alternatives") != nullptr)
+    for (const auto& digests : *TRY(json::array(one, "alternatives", alternative_cap)))
+      event.alternatives.push_back(TRY(decode_digests(digests)));
+  event.meaning = TRY(decode_meaning(one));
   return event;
 }
 

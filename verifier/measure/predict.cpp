@@ -13,10 +13,12 @@
 namespace ingot::measure {
 namespace {
 
-Result<ExpectedEvent> gpt_event(const ByteSource& disk) {
+Result<ExpectedEvent> gpt_event(const ByteSource& disk, const std::vector<Guid>& allowed_partitions) {
   const auto data = TRY(codec::gpt_event_data(disk));
   const auto gpt = TRY(codec::decode_gpt(disk));
-  return expect_data(5, EventType::EV_EFI_GPT_EVENT, data, "GPT", codec::describe_gpt(gpt.disk, gpt.partitions));
+  auto event = expect_data(5, EventType::EV_EFI_GPT_EVENT, data, "GPT", codec::describe_gpt(gpt.disk, gpt.partitions));
+  if (!allowed_partitions.empty()) event.meaning = GptMeaning{data, allowed_partitions};
+  return event;
 }
 
 }  // namespace
@@ -34,7 +36,7 @@ Result<Baseline> predict_image(const ImageBytes& image) {
     const auto pe = TRY_IN("UKI", codec::decode_pe(*image.uki));
     baseline.events.push_back(TRY_IN("UKI", authority_event(*image.uki, pe, loaded.authenticode, image.db)));
   }
-  baseline.events.push_back(TRY_IN("GPT", gpt_event(*image.disk)));
+  baseline.events.push_back(TRY_IN("GPT", gpt_event(*image.disk, image.allowed_partitions)));
 
   std::vector<ExpectedEvent> sections;
   for (const auto& event : loaded.events)

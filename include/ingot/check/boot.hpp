@@ -31,6 +31,11 @@ Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidenc
 /// Platform events (PCR 0-3, 6, and 7 up to its separator) of one machine's log, checked to replay to the PCR
 /// values handed over with it; everything that the booted image measured is left out.
 Result<Platform> learn_platform(const Evidence& evidence);
+/// The same of several machines of one class: what is constant, and what varies in which way. Values are kept for the
+/// PCRs that are the same on all of them.
+Result<Platform> learn_platform(const std::vector<Evidence>& machines);
+/// For the person who signs: how many events are constant, and each that varies.
+std::vector<std::string> describe_variation(const Platform& platform);
 
 /// verifier/check/FINDINGS.md: kinds of findings, kinds of log problems and firmware habits, from their tables.
 std::string render_findings_page();

@@ -12,6 +12,8 @@ struct ImageBytes {
   const ByteSource* uki = nullptr;   ///< the signed UKI as it lies on the ESP
   Buffer db;                         ///< the db variable's data, to find the authority that lets the UKI start
   std::vector<std::string> phases;
+  std::vector<Guid> allowed_partitions =
+      {};  ///< types of partitions that the node may add; none: the GPT stays as it is
 };
 /// Baseline.events, .pcrs, .phases, .stub, .uki_* for an image; name, role, version, root hash and manifest are the
 /// caller's. With an empty db the authority event of PCR 7 is left out. Error (crypto) when no certificate of db signed

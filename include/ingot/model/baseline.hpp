@@ -4,12 +4,27 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "ingot/base/guid.hpp"
 #include "ingot/base/result.hpp"
 #include "ingot/model/event.hpp"
 
 namespace ingot {
+
+/// By meaning, EV_EFI_GPT_EVENT: the golden partitions are there and equal; others only of these types.
+struct GptMeaning {
+  Buffer golden;                    ///< UEFI_GPT_DATA
+  std::vector<Guid> allowed_types;  ///< of partitions that the node may add
+  bool operator==(const GptMeaning&) const = default;
+};
+/// By meaning, Boot####: an entry that starts this device path, whatever its number and description.
+struct BootEntryMeaning {
+  Buffer device_path;
+  bool operator==(const BootEntryMeaning&) const = default;
+};
+using EventMeaning = std::variant<std::monostate, GptMeaning, BootEntryMeaning>;
 
 /// One event that a boot is expected to measure.
 struct ExpectedEvent {
@@ -21,6 +36,10 @@ struct ExpectedEvent {
   /// Consecutive events of one PCR with the same non-empty name form a block that may occur 0 to
   /// `max_block_repeats` times (a failed earlier boot entry, ExitBootServices retried). Empty: exactly once.
   std::string optional_block;
+  /// Further digests that are as good: what varies over the machines of a class.
+  std::vector<Digests> alternatives = {};
+  /// How else an event may match whose digest is another one. Only data that the digest vouches for are judged.
+  EventMeaning meaning = {};
 
   bool operator==(const ExpectedEvent&) const = default;
 };

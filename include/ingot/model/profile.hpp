@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ingot/base/bytes.hpp"
+#include "ingot/base/guid.hpp"
 
 namespace ingot {
 
@@ -57,9 +58,10 @@ struct Profile {
     int compression_level = 3;
   } root;
   struct Disk {
-    std::uint64_t esp_size_bytes = 0;   ///< multiple of 1 MiB, >= 260 MiB so that FAT32 is FAT32
-    std::uint64_t root_size_bytes = 0;  ///< 0: as large as the root image needs
-    std::uint64_t data_size_bytes = 0;  ///< 0: no data partition; else an empty /var partition in the GPT
+    std::uint64_t esp_size_bytes = 0;      ///< multiple of 1 MiB, >= 260 MiB so that FAT32 is FAT32
+    std::uint64_t root_size_bytes = 0;     ///< 0: as large as the root image needs
+    std::vector<Guid> allowed_partitions;  ///< types of partitions that the node may add to its disk
+    std::uint64_t data_size_bytes = 0;     ///< 0: no data partition; else an empty /var partition in the GPT
   } disk;
   struct Boot {
     std::string stub;                 ///< path in the tree of systemd's stub; empty: the standard place
