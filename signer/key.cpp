@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <sys/stat.h>
@@ -119,6 +120,28 @@ Result<Buffer> SigningKey::sign(HashAlg alg, Bytes message) const {
   if (EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1)
     return fail(crypto::openssl_error(ErrorCode::crypto, "signing"));
   signature.resize(size);
+  return signature;
+}
+
+Result<Buffer> SigningKey::sign_es256(Bytes message) const {
+  constexpr int number_bytes = 32;
+  if (EVP_PKEY_get_base_id(state_->key.get()) != EVP_PKEY_EC || EVP_PKEY_get_bits(state_->key.get()) != 256)
+    return fail(ErrorCode::crypto, "ES256 needs an EC key on P-256");
+  const std::unique_ptr<EVP_MD_CTX, crypto::Deleter<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+  std::size_t size = 0;
+  if (EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, state_->key.get()) != 1 ||
+      EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
+  Buffer der(size);
+  if (EVP_DigestSign(context.get(), der.data(), &size, message.data(), message.size()) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "signing"));
+  const unsigned char* at = der.data();
+  const std::unique_ptr<ECDSA_SIG, crypto::Deleter<ECDSA_SIG_free>> parts(
+      d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(size)));
+  Buffer signature(2 * number_bytes);
+  if (!parts || BN_bn2binpad(ECDSA_SIG_get0_r(parts.get()), signature.data(), number_bytes) < 0 ||
+      BN_bn2binpad(ECDSA_SIG_get0_s(parts.get()), signature.data() + number_bytes, number_bytes) < 0)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "reading a signature"));
   return signature;
 }
 

@@ -21,19 +21,23 @@ using BioHandle = std::unique_ptr<BIO, crypto::Deleter<BIO_free_all>>;
 constexpr unsigned rsa_bits = 2048;  // what every UEFI firmware verifies
 constexpr long certificate_days = 20 * 365;
 
+enum class KeyType { rsa, ed25519, p256 };
 struct KeyRow {
   const char* name;
-  bool rsa;
+  KeyType type;
   const char* common_name;  ///< of its certificate; null: the public key alone is kept
 };
-constexpr std::array<KeyRow, 5> rows = {{{"PK", true, "Ingot Platform Key"},
-                                         {"KEK", true, "Ingot Key Exchange Key"},
-                                         {"db", true, "Ingot Secure Boot Signing"},
-                                         {"pcr", true, nullptr},
-                                         {"baseline", false, nullptr}}};
+constexpr std::array<KeyRow, 6> rows = {{{"PK", KeyType::rsa, "Ingot Platform Key"},
+                                         {"KEK", KeyType::rsa, "Ingot Key Exchange Key"},
+                                         {"db", KeyType::rsa, "Ingot Secure Boot Signing"},
+                                         {"pcr", KeyType::rsa, nullptr},
+                                         {"baseline", KeyType::ed25519, nullptr},
+                                         {"verdict", KeyType::p256, nullptr}}};
 
 Result<KeyHandle> generate(const KeyRow& row) {
-  KeyHandle key(row.rsa ? EVP_RSA_gen(rsa_bits) : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  KeyHandle key(row.type == KeyType::rsa    ? EVP_RSA_gen(rsa_bits)
+                : row.type == KeyType::p256 ? EVP_EC_gen("P-256")
+                                            : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
   if (!key) return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the {} key", row.name)));
   return key;
 }

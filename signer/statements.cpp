@@ -1,6 +1,8 @@
 // DSSE envelopes, PCR policy signatures, Secure Boot key lists.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ingot/base/writer.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -23,6 +25,15 @@ Buffer policy_pcr11(Bytes pcr11) {
 /// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
 /// same.
 constexpr codec::EfiTime enrolment_time{2024, 1, 1, 0, 0, 0};
+
+/// RFC 7515, "Terminology": no padding, and an alphabet for addresses.
+std::string base64url(Bytes bytes) {
+  auto text = to_base64(bytes);
+  text.erase(std::find(text.begin(), text.end(), '='), text.end());
+  std::replace(text.begin(), text.end(), '+', '-');
+  std::replace(text.begin(), text.end(), '/', '_');
+  return text;
+}
 
 }  // namespace
 
@@ -47,6 +58,12 @@ Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes paylo
   auto signature = TRY(key.sign(HashAlg::sha256, message));
   return codec::DsseEnvelope{
       std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), std::move(signature)}}};
+}
+
+Result<std::string> sign_jwt(std::string_view claims_json, const SigningKey& key) {
+  const auto header = fmt::format(R"({{"alg":"ES256","kid":"{}","typ":"JWT"}})", key.public_key().key_id());
+  const auto message = base64url(as_bytes(header)) + "." + base64url(as_bytes(claims_json));
+  return message + "." + base64url(TRY(key.sign_es256(as_bytes(message))));
 }
 
 Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {

@@ -13,6 +13,7 @@
 #include "ingot/check/boot.hpp"
 #include "ingot/check/image.hpp"
 #include "ingot/codec/state.hpp"
+#include "ingot/signer/sign.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -27,6 +28,10 @@ struct VerifyArguments {
   std::string channel;
   std::string state;
   std::string manifest;
+  std::string html;
+  std::string ear;
+  std::string keys;
+  std::int64_t lifetime = 300;
   std::string image;
   std::vector<std::string> releases;
   std::string store;
@@ -85,6 +90,19 @@ Result<void> remember(const VerifyArguments& arguments, const Verdict& verdict, 
   return write_file(arguments.store + accepted_file, as_bytes(codec::encode_accepted(accepted)));
 }
 
+Result<void> write_ear(const VerifyArguments& arguments, const Verdict& verdict, const Evidence& evidence,
+                       const check::BootQuestion& question) {
+  const auto keys = TRY(signer::open_keys(arguments.keys));
+  const auto key = TRY(signer::SigningKey::load(keys.key("verdict")));
+  const check::EarTerms terms{question.now,
+                              question.now + arguments.lifetime,
+                              evidence.node,
+                              question.nonce.value_or(Buffer{}),
+                              question.enrolment != nullptr,
+                              question.manifest != nullptr};
+  return deliver(arguments.ear, TRY(signer::sign_jwt(check::ear_claims(verdict, terms), key)) + "\n");
+}
+
 Result<int> verify_boot(const VerifyArguments& arguments) {
   const bool has_release = !arguments.baseline.empty() || (!arguments.store.empty() && !arguments.profile.empty());
   if (!has_release || arguments.evidence.empty())
@@ -124,6 +142,8 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
   const auto evidence = TRY(load_evidence(arguments.evidence));
   const auto verdict = TRY_IN(arguments.evidence, check::check_boot(question, evidence));
   TRY(remember(arguments, verdict, releases.accepted));
+  if (!arguments.html.empty()) TRY(deliver(arguments.html, check::render_report(verdict)));
+  if (!arguments.ear.empty()) TRY(write_ear(arguments, verdict, evidence, question));
   return deliver_verdict(verdict, arguments.json);
 }
 
@@ -194,6 +214,13 @@ void add_verify(CLI::App& app, Action& action) {
   verify->add_option("--profile", arguments->profile, "With --store: judge by the newest release of this profile");
   verify->add_option("--release", arguments->releases, "Baselines of other releases, to name one that still runs");
   verify->add_flag("--json", arguments->json, "Verdict as JSON on standard output");
+  verify->add_option("--html", arguments->html, "File to write a report to, readable in any browser without a network");
+  auto* ear = verify->add_option("--ear", arguments->ear,
+                                 "File to write a signed, expiring attestation result to (JWT, ES256)");
+  ear->needs(verify->add_option("--keys", arguments->keys, "Key folder with the verdict key, for --ear"));
+  verify->add_option("--lifetime", arguments->lifetime, "Seconds until the attestation result expires")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
   auto* image = verify->add_subcommand("image", "Signatures, verity and baseline against the bytes of a built image");
   image->footer("Example: ingot verify image out/inference --key keys/baseline.pub");
   image->add_option("DIR", arguments->image, "Output folder of a build")->required();

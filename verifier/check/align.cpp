@@ -177,4 +177,29 @@ Alignment align(const Expected& expected, const Observed& observed) {
   return out;
 }
 
+std::vector<Pair> side_by_side(const Alignment& alignment, const Observed& observed) {
+  constexpr std::size_t window = 64;
+  const auto& path = alignment.path;
+  std::vector<Pair> pairs;
+  std::size_t i = 0, j = 0;
+  const auto meet_at = [&](std::size_t skip_expected, std::size_t skip_observed) {
+    return i + skip_expected < path.size() && j + skip_observed < observed.size() &&
+           matches(*path[i + skip_expected].expected, *observed[j + skip_observed]);
+  };
+  while (i < path.size() || j < observed.size()) {
+    // The nearest place where the lists meet again; none: they part for good.
+    std::size_t skip_expected = path.size() - i, skip_observed = observed.size() - j;
+    bool found = false;
+    for (std::size_t distance = 0; !found && distance <= window; ++distance)
+      for (std::size_t skip = 0; !found && skip <= distance; ++skip)
+        if ((found = meet_at(skip, distance - skip))) skip_expected = skip, skip_observed = distance - skip;
+    for (std::size_t k = 0; k < std::max(skip_expected, skip_observed); ++k)
+      pairs.push_back(
+          {k < skip_expected ? path[i + k].expected : nullptr, k < skip_observed ? observed[j + k] : nullptr});
+    i += skip_expected, j += skip_observed;
+    if (found) pairs.push_back({path[i++].expected, observed[j++]});
+  }
+  return pairs;
+}
+
 }  // namespace ingot::check

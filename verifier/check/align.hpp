@@ -36,6 +36,13 @@ const Digests& digests_of(const Alignment::Step& step);
 /// By digest, by one of the alternatives, or by meaning.
 bool matches(const ExpectedEvent& expected, const Event& observed);
 
+/// Expected and measured events of one PCR side by side; null where one of the two is missing.
+struct Pair {
+  const ExpectedEvent* expected = nullptr;
+  const Event* observed = nullptr;
+};
+std::vector<Pair> side_by_side(const Alignment& alignment, const std::vector<const Event*>& observed);
+
 /// True when the two have a predicted bank in common and agree in all such banks.
 bool same_digests(const Digests& expected, const Digests& observed);
 

@@ -9,6 +9,7 @@
 #include "ima.hpp"
 #include "ingot/check/grammar.hpp"
 #include "ingot/codec/event_log.hpp"
+#include "ingot/codec/event_text.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/measure/uki.hpp"
 #include "logs.hpp"
@@ -92,6 +93,36 @@ std::optional<Buffer> expected_value(HashAlg bank, PcrIndex pcr, const std::vect
   return value;
 }
 
+std::string shown(const std::string& text, const Digests& digests) {
+  if (!text.empty()) return text;
+  const auto digest = digests.find(HashAlg::sha256);
+  return digest == digests.end() ? "" : to_hex(digest->second);
+}
+
+Verdict::Link link_of(PcrIndex pcr, const Pair& pair) {
+  using State = Verdict::LinkState;
+  Verdict::Link link{pcr, {}, {}, {}, State::matches};
+  if (pair.expected != nullptr) {
+    link.cause = pair.expected->cause;
+    link.expected = shown(pair.expected->text, pair.expected->digests);
+    link.state = State::missing;
+  }
+  if (pair.observed == nullptr) return link;
+  const auto described = codec::describe_event(*pair.observed);
+  // Text that no digest vouches for may be anybody's.
+  link.observed = shown(described.vouched ? described.text : "", pair.observed->digests);
+  if (pair.expected == nullptr) {
+    link.cause = described.component;
+    link.state = State::unexpected;
+  } else if (same_digests(pair.expected->digests, pair.observed->digests)) {
+    link.observed = link.expected;  // one digest, one meaning
+    link.state = State::matches;
+  } else {
+    link.state = matches(*pair.expected, *pair.observed) ? State::variant : State::differs;
+  }
+  return link;
+}
+
 struct Judge {
   const BootQuestion& question;
   const Evidence& evidence;
@@ -101,7 +132,9 @@ struct Judge {
 
   /// One PCR: its events, then its value in each bank. Either way of differing is a finding.
   void judge(PcrIndex pcr, const std::vector<const ExpectedEvent*>& expected) {
-    const auto alignment = align(expected, logs.events_of(pcr));
+    const auto observed = logs.events_of(pcr);
+    const auto alignment = align(expected, observed);
+    for (const auto& pair : side_by_side(alignment, observed)) verdict.chain.push_back(link_of(pcr, pair));
     std::size_t found = 0;
     const auto report = [&](Finding finding) {
       verdict.findings.push_back(std::move(finding));

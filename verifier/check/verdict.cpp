@@ -2,11 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "advice.hpp"
 #include "ingot/check/boot.hpp"
 
 namespace ingot::check {
-namespace {
-
 std::string advice(Remedy remedy) {
   switch (remedy) {
     case Remedy::redeploy:
@@ -21,6 +20,8 @@ std::string advice(Remedy remedy) {
   }
   return {};
 }
+
+namespace {
 
 /// Evidence is hostile: nothing of it may steer a terminal.
 std::string one_line(std::string_view text) {

@@ -37,6 +37,22 @@ Result<Platform> learn_platform(const std::vector<Evidence>& machines);
 /// For the person who signs: how many events are constant, and each that varies.
 std::vector<std::string> describe_variation(const Platform& platform);
 
+/// A page (HTML) that needs nothing else: the verdict, its findings, and the boot as a chain with expected beside
+/// observed.
+std::string render_report(const Verdict& verdict);
+
+/// Claims of an EAT attestation result (draft-ietf-rats-ear, profile "tag:ietf.org,2026:rats/ear#05") as a JSON text,
+/// ready to be signed. Times are seconds since 1970.
+struct EarTerms {
+  std::int64_t issued_at = 0;
+  std::int64_t expires_at = 0;
+  std::string node;
+  Buffer nonce;           ///< of the evidence; may be empty
+  bool enrolled = false;  ///< the attestation key was compared with an enrolment
+  bool files_judged = false;
+};
+std::string ear_claims(const Verdict& verdict, const EarTerms& terms);
+
 /// verifier/check/FINDINGS.md: kinds of findings, kinds of log problems and firmware habits, from their tables.
 std::string render_findings_page();
 

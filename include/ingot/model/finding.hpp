@@ -85,6 +85,17 @@ struct Verdict {
     bool operator==(const PcrLine&) const = default;
   };
   std::vector<PcrLine> pcrs;
+  /// The boot as a chain: each expected or measured event of a judged PCR, in the order in which they extend it.
+  enum class LinkState { matches, variant, differs, missing, unexpected };
+  struct Link {
+    PcrIndex pcr = 0;
+    std::string cause;
+    std::string expected;  ///< text, or a digest in hexadecimal; empty for what nothing expects
+    std::string observed;
+    LinkState state = LinkState::matches;
+    bool operator==(const Link&) const = default;
+  };
+  std::vector<Link> chain;
   /// Departures from the default sequence that the model allows: "pcr 5: ExitBootServices retried once".
   std::vector<std::string> notes;
   /// What to remember of the node when this verdict is `trusted`; nothing without a valid quote.

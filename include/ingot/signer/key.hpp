@@ -20,6 +20,9 @@ class SigningKey {
   [[nodiscard]] Result<crypto::Certificate> certificate() const;
   /// RSA: PKCS#1 v1.5 (deterministic). Ed25519: pure. EC is refused where a deterministic result is needed.
   [[nodiscard]] Result<Buffer> sign(HashAlg alg, Bytes message) const;
+  /// ES256 (RFC 7518, "Digital Signature with ECDSA"): r and s, 64 bytes; another signature each time. Error (crypto)
+  /// for a key that is not on P-256.
+  [[nodiscard]] Result<Buffer> sign_es256(Bytes message) const;
 
   struct State;
   [[nodiscard]] const State& state() const { return *state_; }
@@ -31,7 +34,7 @@ class SigningKey {
 
 /// Files of a key folder made by `ingot keys init`:
 /// PK, KEK, db (.key, .crt PEM; RSA-2048 X.509), pcr (.key, .pub PEM; RSA-2048), baseline (.key, .pub PEM; Ed25519),
-/// owner.guid.
+/// verdict (.key, .pub PEM; EC P-256), owner.guid.
 struct KeyFolder {
   std::string path;
   [[nodiscard]] std::string key(std::string_view name) const { return path + "/" + std::string(name) + ".key"; }

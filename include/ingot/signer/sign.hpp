@@ -28,6 +28,10 @@ Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& 
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key);
 
+/// A JWT (RFC 7519) of these claims, signed with ES256; the header names the key by the SHA-256 of its
+/// SubjectPublicKeyInfo ("kid").
+Result<std::string> sign_jwt(std::string_view claims_json, const SigningKey& key);
+
 /// The signature lists of a key folder: PK, KEK, db hold the folder's certificates, dbx one SHA-256 entry of zeros.
 Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys);
 
