@@ -74,8 +74,8 @@ Result<Running> power_on(const BootRequest& request, const MachineFiles& files, 
   const std::string log = run + "/qemu.log";
   auto machine =
       TRY(builder::Background::start({.argv = machine_command(request.shape, request.smbios_credentials, files)}, log));
-  auto channel =
-      EvidenceChannel::connect(files.evidence_socket, request.nonce, [&] { return !machine.poll().has_value(); });
+  auto channel = EvidenceChannel::connect(files.evidence_socket, request.nonce, request.node_id,
+                                          [&] { return !machine.poll().has_value(); });
   if (!channel)
     return fail(ErrorCode::tool_failed, fmt::format("QEMU did not start: {}", text_of(log, log_cap_bytes)),
                 describe(channel.error()));

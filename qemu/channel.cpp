@@ -28,7 +28,7 @@ constexpr timespec connect_step{0, 20'000'000};
 }  // namespace
 
 Result<EvidenceChannel> EvidenceChannel::connect(const std::string& socket_path, Bytes nonce,
-                                                 const std::function<bool()>& is_alive) {
+                                                 const std::string& node_id, const std::function<bool()>& is_alive) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof(address.sun_path))
@@ -44,7 +44,7 @@ Result<EvidenceChannel> EvidenceChannel::connect(const std::string& socket_path,
     if (i >= connect_attempts || !is_alive()) return fail(io_error("connecting to QEMU", why));
     ::nanosleep(&connect_step, nullptr);
   }
-  const std::string line = fmt::format("ingot-nonce/1 {}\n", to_hex(nonce));
+  const std::string line = fmt::format("ingot-nonce/1 {}{}{}\n", to_hex(nonce), node_id.empty() ? "" : " ", node_id);
   if (::send(channel.fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
     return fail(io_error("handing in the nonce", errno));
   return channel;

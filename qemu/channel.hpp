@@ -13,8 +13,8 @@ namespace ingot::rig {
 class EvidenceChannel {
  public:
   /// Connects to the socket that QEMU listens on, waiting up to 30 s for it while `is_alive` says that QEMU runs, and
-  /// writes the nonce.
-  static Result<EvidenceChannel> connect(const std::string& socket_path, Bytes nonce,
+  /// writes the nonce and, unless it is empty, the id of the node that is asked.
+  static Result<EvidenceChannel> connect(const std::string& socket_path, Bytes nonce, const std::string& node_id,
                                          const std::function<bool()>& is_alive);
   EvidenceChannel(EvidenceChannel&& other) noexcept;
   EvidenceChannel& operator=(EvidenceChannel&&) = delete;

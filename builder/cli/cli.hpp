@@ -24,6 +24,7 @@ void add_platform(CLI::App& app, Action& action);
 void add_log(CLI::App& app, Action& action);
 void add_enroll(CLI::App& app, Action& action);
 void add_release(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
 void add_findings(CLI::App& app, Action& action);
 void add_verify(CLI::App& app, Action& action);
 void add_rig(CLI::App& app, Action& action);

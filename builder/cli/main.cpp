@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   cli::add_enroll(app, action);
   cli::add_verify(app, action);
   cli::add_release(app, action);
+  cli::add_export(app, action);
   cli::add_findings(app, action);
   cli::add_rig(app, action);
   try {

@@ -14,6 +14,7 @@
 #include "ingot/check/boot.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/crypto/random.hpp"
+#include "ingot/fleet/enrolment.hpp"
 #include "ingot/rig/probe_disk.hpp"
 #include "ingot/rig/tamper.hpp"
 
@@ -25,6 +26,7 @@ struct RigArguments {
   rig::BootRequest request;
   std::string evidence;
   std::string nonce;
+  std::string node_id;
   std::string tamper;
   std::string keys;
   std::string vars_template = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -48,6 +50,8 @@ Result<void> complete(RigArguments& arguments, const std::string& scratch) {
   if (!nonce || nonce->empty() || nonce->size() > 64)
     return fail(ErrorCode::usage, "--nonce is not 1 to 64 bytes of hexadecimal", "leave it out to get a random one");
   request.nonce = *nonce;
+  if (!arguments.node_id.empty()) TRY(fleet::check_node_id(arguments.node_id));
+  request.node_id = arguments.node_id;
   if (arguments.tamper.empty()) return {};
   const auto tamper = rig::parse_tamper_case(arguments.tamper);
   if (!tamper) {
@@ -144,6 +148,8 @@ void add_rig(CLI::App& app, Action& action) {
   add_machine_options(boot, arguments);
   boot->add_option("--evidence", arguments->evidence, "File to write the evidence to (- for standard output)");
   boot->add_option("--nonce", arguments->nonce, "Nonce to hand in, hexadecimal; default: random");
+  boot->add_option("--node-id", arguments->node_id,
+                   "Id of the node that is asked, as `ingot enroll` bound it to a TPM");
   boot->add_option("--node", arguments->request.node_state,
                    "Folder that keeps this node's variables, TPM and disk changes over boots");
   boot->add_option("--tamper", arguments->tamper, "Attack to carry out on a copy first");

@@ -12,7 +12,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // Whatever a node hands over: with a policy that expects nothing it is never trusted, and nothing of it steers a
   // terminal.
   const Baseline baseline;
-  const auto verdict = check::check_boot({&baseline, nullptr, {}, std::nullopt}, *evidence);
+  check::BootQuestion question;
+  question.baseline = &baseline;
+  const auto verdict = check::check_boot(question, *evidence);
   if (!verdict) return 0;
   FUZZ_REQUIRE(!verdict->trusted());
   FUZZ_REQUIRE(check::render_verdict(*verdict).find('\x1B') == std::string::npos);

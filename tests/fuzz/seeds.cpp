@@ -8,10 +8,12 @@
 #include "ingot/codec/any_log.hpp"
 #include "ingot/codec/cel.hpp"
 #include "ingot/codec/dsse.hpp"
+#include "ingot/codec/enrolment.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/event_data.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/ima.hpp"
+#include "ingot/codec/state.hpp"
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/codec/verity.hpp"
 #include "verifier/fat_volume.hpp"
@@ -270,6 +272,47 @@ void event_data_seeds() {
   event_data_seed("manifest", EventType::EV_NO_ACTION, Writer{}.text("SP800-155 Event3").u32le(1).fill(20).take());
 }
 
+void enrolment_seeds() {
+  const TpmIdentity identity{{1, 2}, {3}, {{4}, {5, 6}}, {7}};
+  seed("enrolment/identity", as_bytes(encode_identity(identity)));
+  seed("enrolment/challenge", as_bytes(encode_challenge({"gpu-07", {1}, {2}, {3}, {4}})));
+  seed("enrolment/activation", as_bytes(encode_activation({"gpu-07", {1}})));
+  seed("enrolment/pending",
+       as_bytes(encode_pending({"gpu-07", identity, Buffer(32, 1), "allow-list", {"nv-padding"}})));
+  seed("enrolment/statement",
+       as_bytes(encode_enrolment_statement({"gpu-07", std::string(64, 'a'), {1}, "allow-list", {}})));
+  seed("enrolment/state", as_bytes(encode_node_state({"gpu-07", 1, 2, 3, 4, {{HashAlg::sha256, Buffer(32, 1)}}})));
+  seed("enrolment/accepted", as_bytes(encode_accepted({{"inference", 3}})));
+  seed("enrolment/revocations", as_bytes(encode_revocations_statement({{"inference", 2, "why"}})));
+}
+
+void profile_seeds() {
+  seed("profile/whole", as_bytes(R"(name = "inference"
+version = 2
+not_after = 2027-06-01T00:00:00Z
+role = "inference"
+[base]
+suite = "trixie"
+packages = ["systemd"]
+[kernel]
+command_line = ["quiet", "console=ttyS0"]
+[root]
+filesystem = "erofs"
+compression = "lz4hc"
+compression_level = 9
+[disk]
+esp_size = "260MiB"
+allowed_partitions = ["4d21b016-b534-45c2-a9fb-5c16e091fd2d"]
+[boot]
+phases = ["enter-initrd"]
+secure_boot = true
+[files]
+"/etc/motd" = { content = "hello", mode = "0644", uid = 0 }
+)"));
+  seed("profile/image",
+       as_bytes("name = \"x\"\nversion = 1\nrole = \"x\"\n[base]\nimage = \"a.qcow2\"\nformat = \"disk\"\n"));
+}
+
 void any_log_seeds() {
   EventLog firmware;
   firmware.algorithms = algorithm_sizes(std::vector{HashAlg::sha256});
@@ -300,5 +343,7 @@ int main(int argc, char** argv) {
   cel_seeds();
   event_data_seeds();
   any_log_seeds();
+  enrolment_seeds();
+  profile_seeds();
   return failed ? 3 : 0;
 }

@@ -7,7 +7,10 @@ namespace ingot::agent {
 namespace {
 
 Result<std::string> evidence_for(Port& port, GatherOptions options) {
-  options.nonce = TRY(port.read_nonce());
+  auto question = TRY(port.read_question());
+  options.nonce = std::move(question.nonce);
+  // The one that was asked for: evidence says which question it answers, and enrolment who may answer it.
+  if (!question.node.empty()) options.node = std::move(question.node);
   return codec::encode_evidence(TRY(gather(options)));
 }
 

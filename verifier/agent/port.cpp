@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view nonce_word = "ingot-nonce/1 ";
-constexpr std::size_t line_cap_bytes = 256;
+constexpr std::size_t line_cap_bytes = 512;
 
 void pause_briefly() {
   const timespec step{0, 50'000'000};
@@ -54,7 +54,7 @@ Port::~Port() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<Buffer> Port::read_nonce() {
+Result<Port::Question> Port::read_question() {
   std::string line;
   while (line.empty() || line.back() != '\n') {
     char next = 0;
@@ -65,13 +65,14 @@ Result<Buffer> Port::read_nonce() {
       continue;
     }
     line.push_back(next);
-    if (line.size() > line_cap_bytes) return fail(ErrorCode::limit, "the nonce's line is longer than 256 bytes");
+    if (line.size() > line_cap_bytes) return fail(ErrorCode::limit, "the nonce's line is longer than 512 bytes");
   }
   line.pop_back();
-  auto nonce =
-      line.starts_with(nonce_word) ? parse_hex(std::string_view(line).substr(nonce_word.size())) : std::nullopt;
-  if (!nonce) return fail(ErrorCode::malformed, "the host's first line is not \"ingot-nonce/1 HEX\"");
-  return *std::move(nonce);
+  const auto words = line.starts_with(nonce_word) ? std::string_view(line).substr(nonce_word.size()) : "-";
+  const auto space = std::min(words.find(' '), words.size());
+  auto nonce = parse_hex(words.substr(0, space));
+  if (!nonce) return fail(ErrorCode::malformed, "the host's first line is not \"ingot-nonce/1 HEX [NODE]\"");
+  return Question{*std::move(nonce), std::string(words.substr(std::min(space + 1, words.size())))};
 }
 
 Result<void> Port::write_all(Bytes bytes) {

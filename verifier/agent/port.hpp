@@ -1,5 +1,6 @@
-// The rig's channel: a virtio-serial port. The host writes one line "ingot-nonce/1 HEX", the agent answers with one
-// line "ingot-evidence/1 LENGTH" and LENGTH bytes, or "ingot-error/1 TEXT".
+// The rig's channel: a virtio-serial port. The host writes one line "ingot-nonce/1 HEX", or "ingot-nonce/1 HEX NODE"
+// with the id of the node that it asks; the agent answers with one line "ingot-evidence/1 LENGTH" and LENGTH bytes, or
+// "ingot-error/1 TEXT".
 #pragma once
 
 #include <string>
@@ -22,7 +23,11 @@ class Port {
   Port& operator=(Port&&) = delete;
   ~Port();
 
-  Result<Buffer> read_nonce();
+  struct Question {
+    Buffer nonce;
+    std::string node;  ///< empty: the host does not say
+  };
+  Result<Question> read_question();
   Result<void> write_evidence(Bytes evidence);
   void write_error(const std::string& text);
   /// Until the host's end is closed, or the time is over.

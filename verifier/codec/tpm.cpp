@@ -218,7 +218,7 @@ TpmPublic attestation_key_template(KeyKind kind) {
   namespace attribute = object_attribute;
   TpmPublic object;
   object.attributes = attribute::fixed_tpm | attribute::fixed_parent | attribute::sensitive_data_origin |
-                      attribute::user_with_auth | attribute::restricted | attribute::sign_encrypt;
+                      attribute::user_with_auth | attribute::no_da | attribute::restricted | attribute::sign_encrypt;
   if (kind == KeyKind::rsa)
     object.key = TpmRsa{{}, {TpmAlg::rsassa, HashAlg::sha256}, 2048, 0, {}};
   else

@@ -125,7 +125,8 @@ Result<crypto::PublicKey> public_key(const TpmPublic& object);
 enum class KeyKind { ecc, rsa };
 /// Template of an attestation key: restricted signing, fixed to its TPM; ECC P-256 with ECDSA, or RSA 2048 with RSASSA,
 /// both with SHA-256. Given to TPM2_CreatePrimary under the endorsement hierarchy, so that each TPM has exactly one of
-/// a kind.
+/// a kind. Without dictionary attack protection: its password is empty, and a few power cuts would lock it (Part 1,
+/// "Dictionary Attack Protection": an unorderly shutdown counts as a failed try).
 TpmPublic attestation_key_template(KeyKind kind = KeyKind::ecc);
 
 /// An endorsement key that TPMs come with. TCG EK Credential Profile 2.5, "Default EK Templates".

@@ -27,6 +27,7 @@ struct BootRequest {
   std::string
       node_state;  ///< folder that keeps variables, TPM and disk overlay over boots; empty: a fresh node, thrown away
   Buffer nonce;
+  std::string node_id;  ///< id that the node is asked for; may be empty
   double timeout_seconds = 600;
   std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
   std::string serial_log;                       ///< where the serial console is kept; empty: thrown away

@@ -1,0 +1,133 @@
+#include "ingot/codec/exports.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cbor.hpp"
+#include "cel_json.hpp"
+#include "ingot/codec/cel.hpp"
+
+namespace ingot::codec {
+namespace {
+
+bool is_certain(const ExpectedEvent& event) {
+  return event.optional_block.empty() && event.alternatives.empty() &&
+         std::holds_alternative<std::monostate>(event.meaning);
+}
+
+/// The PCRs whose every event is certain: for them alone one value can be given.
+PcrValues whole_values(const Baseline& baseline, const Platform* platform) {
+  PcrValues values;
+  const auto add = [&](const PcrValues& from, const std::vector<ExpectedEvent>& events) {
+    for (const auto& [bank, pcrs] : from)
+      for (const auto& [pcr, value] : pcrs) {
+        const auto varies = [&](const ExpectedEvent& event) {
+          return event.pcr == pcr &&
+                 (!event.alternatives.empty() || !std::holds_alternative<std::monostate>(event.meaning));
+        };
+        if (std::none_of(events.begin(), events.end(), varies)) values[bank][pcr] = value;
+      }
+  };
+  if (platform != nullptr) add(platform->pcrs, platform->events);
+  add(baseline.pcrs, baseline.events);
+  return values;
+}
+
+std::string pretty(const json::Value& document) {
+  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
+}
+
+std::string pcrlock_text(const std::vector<const ExpectedEvent*>& events) {
+  auto records = json::Value::array();
+  for (const auto* event : events)
+    records.push_back({{"pcr", event->pcr}, {"digests", encode_cel_digests(event->digests)}});
+  return pretty({{"records", records}});
+}
+
+}  // namespace
+
+std::map<std::string, std::string> export_pcrlock(const Baseline& baseline, const Platform* platform) {
+  // systemd-pcrlock finds a component's records in the log in their order, with others in between. A component for each
+  // PCR keeps it from stumbling over the order in which firmware turns from one PCR to another.
+  std::map<std::string, std::string> files;
+  const auto add = [&](int position, const std::string& name, const std::vector<ExpectedEvent>& events) {
+    for (PcrIndex pcr = 0; pcr < pcr_count; ++pcr) {
+      std::vector<const ExpectedEvent*> own;
+      for (const auto& event : events)
+        if (event.pcr == pcr && is_certain(event)) own.push_back(&event);
+      if (!own.empty()) files[fmt::format("{}-{}-pcr{:02}.pcrlock", position, name, pcr)] = pcrlock_text(own);
+    }
+  };
+  if (platform != nullptr) add(200, "ingot-platform", platform->events);
+  add(600, fmt::format("ingot-{}-{}", baseline.profile, baseline.version), baseline.events);
+  return files;
+}
+
+std::string export_keylime_runtime_policy(const std::vector<FileDigest>& manifest) {
+  auto digests = json::Value::object();
+  for (const auto& file : manifest) digests[file.path] = {file.sha256};
+  // keylime/ima/ima.py, "RUNTIME_POLICY_SCHEMA"; generator 0 is "unknown".
+  return pretty(
+      {{"meta", {{"version", 1}, {"generator", 0}}},
+       {"release", 0},
+       {"digests", digests},
+       {"excludes", json::Value::array({"boot_aggregate"})},
+       {"keyrings", json::Value::object()},
+       {"ima", {{"ignored_keyrings", json::Value::array()}, {"log_hash_alg", "sha256"}, {"dm_policy", nullptr}}},
+       {"ima-buf", json::Value::object()},
+       {"verification-keys", ""}});
+}
+
+std::string export_keylime_tpm_policy(const Baseline& baseline, const Platform* platform) {
+  // keylime/tpm/tpm_abstract.py: PCR index to the list of allowed values, of whichever bank has that length.
+  auto policy = json::Value::object();
+  for (const auto& [bank, pcrs] : whole_values(baseline, platform))
+    for (const auto& [pcr, value] : pcrs) policy[std::to_string(pcr)].push_back(to_hex(value));
+  return pretty(policy);
+}
+
+Buffer export_corim(const Baseline& baseline, const Platform* platform) {
+  // draft-ietf-rats-corim: tags and map keys of "CoRIM Map", "CoMID", "Reference Values Triple".
+  constexpr std::uint64_t corim_tag = 500, unsigned_corim_tag = 501, comid_tag = 506;
+  constexpr std::uint64_t named_sha256 = 1, named_sha384 = 7;  // IANA Named Information Hash Algorithm Registry
+  const auto values = whole_values(baseline, platform);
+  std::map<PcrIndex, std::vector<std::pair<std::uint64_t, Buffer>>> by_pcr;
+  for (const auto& [bank, pcrs] : values)
+    for (const auto& [pcr, value] : pcrs)
+      by_pcr[pcr].emplace_back(bank == HashAlg::sha256 ? named_sha256 : named_sha384, value);
+  const auto id = fmt::format("ingot/{}/{}", baseline.profile, baseline.version);
+
+  CborWriter comid;
+  comid.map(2);
+  comid.unsigned_integer(1).map(1).unsigned_integer(0).text(id);  // tag-identity: tag-id
+  comid.unsigned_integer(4).map(1).unsigned_integer(0);           // triples: reference-triples
+  comid.array(1).array(2);
+  // environment: class of vendor and model
+  comid.map(1).unsigned_integer(0).map(2).unsigned_integer(1).text("Ingot").unsigned_integer(2).text(baseline.profile);
+  comid.array(by_pcr.size());
+  for (const auto& [pcr, digests] : by_pcr) {
+    comid.map(2).unsigned_integer(0).unsigned_integer(pcr).unsigned_integer(1);  // mkey, mval
+    comid.map(1).unsigned_integer(2).array(digests.size());                      // digests
+    for (const auto& [algorithm, digest] : digests) comid.array(2).unsigned_integer(algorithm).bytes(digest);
+  }
+
+  CborWriter corim;
+  corim.tag(corim_tag).tag(unsigned_corim_tag).map(2);
+  corim.unsigned_integer(0).text(id);
+  corim.unsigned_integer(1).array(1).tag(comid_tag).bytes(comid.take());
+  return corim.take();
+}
+
+std::string export_cel_json(const Baseline& baseline, const Platform* platform) {
+  EventLog log;
+  const auto add = [&](const std::vector<ExpectedEvent>& events) {
+    for (const auto& event : events)
+      if (event.optional_block.empty()) log.events.push_back({event.pcr, event.type, event.digests, {}});
+  };
+  if (platform != nullptr) add(platform->events);
+  add(baseline.events);
+  return encode_cel_json(cel_records(log, {}, {}));
+}
+
+}  // namespace ingot::codec
