@@ -52,7 +52,7 @@ TEST_CASE("tpm: public areas") {
   }
   // ECC, SHA-256, fixedTPM fixedParent sensitiveDataOrigin userWithAuth restricted sign, no policy, no symmetric
   // algorithm, ECDSA with SHA-256, P-256, no KDF, empty point.
-  CHECK(to_hex(encode_tpm_public(attestation_key_template())) == "0023000b00050072000000100018000b0003001000000000");
+  CHECK(to_hex(encode_tpm_public(attestation_key_template())) == "0023000b00050472000000100018000b0003001000000000");
   CHECK_FALSE(public_key(attestation_key_template()));
 }
 
