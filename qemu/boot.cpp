@@ -6,6 +6,7 @@
 
 #include "channel.hpp"
 #include "console.hpp"
+#include "http_server.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/process.hpp"
@@ -41,11 +42,13 @@ std::string text_of(const std::string& path, std::uint64_t cap_bytes) {
 
 Result<MachineFiles> prepare(const BootRequest& request, const std::string& run, NodeFiles& node) {
   const std::string firmware = request.firmware.empty() ? default_firmware : request.firmware;
-  for (const auto& needed : {request.disk, request.vars, firmware}) {
+  for (const auto& needed : {request.shape.http_boot ? request.uki : request.disk, request.vars, firmware}) {
     std::error_code ec;
     if (!fs::exists(needed, ec))
       return fail(ErrorCode::missing, fmt::format("no file {}", needed), "give the output folder of a finished build");
   }
+  if (request.shape.http_boot && !request.node_state.empty())
+    return fail(ErrorCode::usage, "a node that is kept has a disk; a boot over HTTP has none");
   node = request.node_state.empty() ? fresh_node(request.disk, run) : TRY(kept_node(request.node_state, request.disk));
   MachineFiles files;
   files.flash = TRY(prepare_flash(firmware, request.vars, node.vars, run));
@@ -60,6 +63,16 @@ Result<MachineFiles> prepare(const BootRequest& request, const std::string& run,
     TRY(disk.commit());
   }
   return files;
+}
+
+/// The UKI alone, under the name that the machine asks for.
+Result<HttpServer> serve_uki(const std::string& uki, const std::string& run) {
+  std::error_code ec;
+  const std::string folder = run + "/http";
+  fs::create_directory(folder, ec);
+  if (!ec) fs::create_symlink(fs::absolute(uki), folder + "/uki.efi", ec);
+  if (ec) return fail(io_error(fmt::format("preparing {}", folder), ec.value()));
+  return HttpServer::start(folder, run);
 }
 
 /// One boot that is under way.
@@ -156,8 +169,10 @@ Result<Watched> watch(const BootRequest& request, Running& running, builder::Pro
 
 std::string describe_machine(const BootRequest& request) {
   const auto& shape = request.shape;
-  return fmt::format("{}, {} MiB, {} vCPUs{}{}", fs::path(request.disk).filename().string(), shape.memory_mib,
-                     shape.cpus, shape.nic ? ", network card" : "", shape.second_disk ? ", second disk" : "");
+  const auto& started = shape.http_boot ? request.uki : request.disk;
+  return fmt::format("{}, {} MiB, {} vCPUs{}{}{}", fs::path(started).filename().string(), shape.memory_mib, shape.cpus,
+                     shape.nic ? ", network card" : "", shape.second_disk ? ", second disk" : "",
+                     shape.http_boot ? ", over HTTP" : "");
 }
 
 Result<Watched> boot_once(const BootRequest& request, builder::Progress& progress) {
@@ -167,6 +182,11 @@ Result<Watched> boot_once(const BootRequest& request, builder::Progress& progres
   auto files = TRY(prepare(request, run.path(), node));
   auto tpm = TRY(SoftwareTpm::start(node.tpm_state, run.path()));
   files.tpm_socket = tpm.socket();
+  std::optional<HttpServer> server;
+  if (request.shape.http_boot) {
+    server = TRY(serve_uki(request.uki, run.path()));
+    files.http_port = server->port();
+  }
   auto running = TRY(power_on(request, files, run.path()));
   auto watched = watch(request, running, progress);
   const std::string console = text_of(files.serial, console_cap_bytes);

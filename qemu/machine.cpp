@@ -21,6 +21,8 @@ std::vector<std::string> accelerator() {
   return {"-accel", "tcg,thread=single", "-cpu", "max"};
 }
 
+constexpr const char* boot_server = "10.0.2.100";
+
 }  // namespace
 
 std::vector<std::string> machine_command(const MachineShape& shape, const std::vector<std::string>& smbios_credentials,
@@ -36,9 +38,18 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   if (files.flash.smm) add({"-global", "driver=cfi.pflash01,property=secure,value=on"});
   add({"-drive", fmt::format("if=pflash,format=raw,unit=0,readonly=on,file={}", quoted(files.flash.code))});
   add({"-drive", fmt::format("if=pflash,format=raw,unit=1,file={}", quoted(files.flash.vars))});
-  add({"-drive", fmt::format("if=none,id=disk0,format={},file={}{}", files.disk_is_overlay ? "qcow2" : "raw",
-                             quoted(files.disk), files.disk_is_overlay ? "" : ",snapshot=on")});
-  add({"-device", "virtio-blk-pci,drive=disk0,bootindex=1,addr=0x3"});
+  if (files.http_port == 0) {
+    add({"-drive", fmt::format("if=none,id=disk0,format={},file={}{}", files.disk_is_overlay ? "qcow2" : "raw",
+                               quoted(files.disk), files.disk_is_overlay ? "" : ",snapshot=on")});
+    add({"-device", "virtio-blk-pci,drive=disk0,bootindex=1,addr=0x3"});
+  } else {
+    // QEMU's own network: DHCP names the address, which is the guest's way to the host's loopback. The address is in
+    // Boot#### and PCR 1, so it stays the same from boot to boot: the port that changes is behind a forwarding.
+    add({"-netdev",
+         fmt::format("user,id=net0,restrict=on,bootfile=http://{0}/uki.efi,guestfwd=tcp:{0}:80-tcp:127.0.0.1:{1}",
+                     boot_server, files.http_port)});
+    add({"-device", "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,bootindex=1,addr=0x6"});
+  }
   add({"-chardev", fmt::format("socket,id=tpm,path={}", quoted(files.tpm_socket)), "-tpmdev",
        "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"});
   add({"-device", "virtio-serial-pci,addr=0x4"});
@@ -46,7 +57,7 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   add({"-device", "virtserialport,chardev=evidence,name=org.ingot.evidence"});
   add({"-device", "virtio-rng-pci,addr=0x5"});
   // A card with its option ROM and nothing on the other end of its cable.
-  if (shape.nic)
+  if (shape.nic && files.http_port == 0)
     add({"-netdev", "hubport,id=net0,hubid=0", "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,addr=0x6"});
   if (!files.second_disk.empty())
     add({"-drive", fmt::format("if=none,id=disk1,format=raw,file={}", quoted(files.second_disk)), "-device",

@@ -14,6 +14,7 @@ struct MachineFiles {
   std::string disk;
   bool disk_is_overlay = false;  ///< qcow2 that keeps changes; otherwise raw, changes thrown away
   std::string second_disk;       ///< raw; empty: none
+  unsigned http_port = 0;        ///< of the server on loopback that hands out uki.efi; 0: start from the disk
   std::string tpm_socket;
   std::string evidence_socket;
   std::string serial;

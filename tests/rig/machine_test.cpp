@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "../../qemu/http_server.hpp"
+
 using namespace ingot;
 
 namespace {
@@ -57,4 +59,29 @@ TEST_CASE("machine: commas in paths and credentials stay what they are") {
   const auto argv = rig::machine_command({}, {"io.systemd.credential:x=1,2"}, odd);
   CHECK(has(argv, "if=none,id=disk0,format=raw,file=/a,,b/disk.raw,snapshot=on"));
   CHECK(has(argv, "type=11,value=io.systemd.credential:x=1,,2"));
+}
+
+TEST_CASE("machine: a boot over HTTP has no boot disk, and asks the same address whatever the port") {
+  auto first = files(), second = files();
+  first.http_port = 40001;
+  second.http_port = 40002;
+  const auto argv = rig::machine_command({}, {}, first);
+  for (const auto& word : argv) CHECK(word.find("drive=disk0") == std::string::npos);
+  CHECK(has(argv, "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,bootindex=1,addr=0x6"));
+  const auto network =
+      std::find_if(argv.begin(), argv.end(), [](const auto& word) { return word.starts_with("user,"); });
+  REQUIRE(network != argv.end());
+  CHECK(network->find("restrict=on") != std::string::npos);
+  const auto address = [](const std::string& word) { return word.substr(0, word.find("guestfwd")); };
+  const auto other = rig::machine_command({}, {}, second);
+  const auto its = std::find_if(other.begin(), other.end(), [](const auto& word) { return word.starts_with("user,"); });
+  CHECK(address(*network) == address(*its));
+  CHECK(*network != *its);
+}
+
+TEST_CASE("http server: its port is read from a whole line only") {
+  CHECK(rig::served_port("Serving HTTP on 127.0.0.1 port 43211 (http://127.0.0.1:43211/) ...\n") == 43211u);
+  CHECK_FALSE(rig::served_port("Serving HTTP on 127.0.0.1 port 432"));
+  CHECK_FALSE(rig::served_port("Serving HTTP on 127.0.0.1"));
+  CHECK_FALSE(rig::served_port(""));
 }

@@ -53,7 +53,7 @@ struct SmallFixture {
   }
 
   /// Folder of an image whose command line ends in `extra`.
-  std::string cast(const std::string& name, const std::string& extra = {}) {
+  std::string cast(const std::string& name, const std::string& extra = {}) const {
     auto own = image;
     own.parts.command_line += extra;
     const std::string out = folder.path() + "/" + name;

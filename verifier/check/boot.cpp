@@ -108,15 +108,17 @@ Verdict::Link link_of(PcrIndex pcr, const Pair& pair) {
     link.state = State::missing;
   }
   if (pair.observed == nullptr) return link;
+  if (pair.expected != nullptr && same_digests(pair.expected->digests, pair.observed->digests)) {
+    link.observed = link.expected;  // one digest, one meaning
+    link.state = State::matches;
+    return link;
+  }
   const auto described = codec::describe_event(*pair.observed);
   // Text that no digest vouches for may be anybody's.
   link.observed = shown(described.vouched ? described.text : "", pair.observed->digests);
   if (pair.expected == nullptr) {
     link.cause = described.component;
     link.state = State::unexpected;
-  } else if (same_digests(pair.expected->digests, pair.observed->digests)) {
-    link.observed = link.expected;  // one digest, one meaning
-    link.state = State::matches;
   } else {
     link.state = matches(*pair.expected, *pair.observed) ? State::variant : State::differs;
   }

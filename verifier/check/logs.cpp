@@ -28,12 +28,16 @@ std::vector<const Event*> Logs::events_of(PcrIndex pcr) const {
 
 PcrBank Logs::replay(HashAlg bank) const {
   PcrBank values;
-  for (PcrIndex pcr = 0; pcr < pcr_count; ++pcr) {
+  for (PcrIndex pcr = 0; pcr < pcr_count; ++pcr)
     values[pcr] = codec::pcr_start_value(bank, pcr, firmware_.startup_locality);
-    for (const auto* event : events_of(pcr))
-      if (const auto digest = event->digests.find(bank); digest != event->digests.end())
-        codec::extend_into(values, bank, pcr, digest->second);
-  }
+  const auto add = [&](const Event& event) {
+    if (event.pcr >= pcr_count) return;
+    const auto digest = event.digests.find(bank);
+    if (digest != event.digests.end()) values[event.pcr] = codec::extend(bank, values[event.pcr], digest->second);
+  };
+  for (const auto& event : firmware_.events)
+    if (event.type != EventType::EV_NO_ACTION) add(event);
+  for (const auto& event : userspace_) add(event);
   return values;
 }
 

@@ -191,7 +191,13 @@ Buffer pcr_start_value(HashAlg alg, PcrIndex pcr, std::uint8_t startup_locality)
   return value;
 }
 
-Buffer extend(HashAlg alg, Bytes pcr, Bytes digest) { return crypto::Hasher(alg).update(pcr).update(digest).finish(); }
+Buffer extend(HashAlg alg, Bytes pcr, Bytes digest) {
+  Buffer both;
+  both.reserve(pcr.size() + digest.size());
+  both.insert(both.end(), pcr.begin(), pcr.end());
+  both.insert(both.end(), digest.begin(), digest.end());
+  return crypto::hash(alg, both);
+}
 
 void extend_into(PcrBank& bank, HashAlg alg, PcrIndex pcr, Bytes digest) {
   const auto [at, added] = bank.try_emplace(pcr);

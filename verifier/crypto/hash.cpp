@@ -7,24 +7,30 @@
 namespace ingot::crypto {
 namespace {
 
-const EVP_MD* method(HashAlg alg) {
-  switch (alg) {
-    case HashAlg::sha1:
-      return EVP_sha1();
-    case HashAlg::sha256:
-      return EVP_sha256();
-    case HashAlg::sha384:
-      return EVP_sha384();
-    case HashAlg::sha512:
-      return EVP_sha512();
-    case HashAlg::sm3_256:
-      return EVP_sm3();
-  }
-  return nullptr;
-}
-
 void require(bool ok) {
   if (!ok) std::abort();
+}
+
+/// Fetched once: OpenSSL 3 looks a method up for every digest otherwise, which costs more than hashing an event.
+const EVP_MD* method(HashAlg alg) {
+  static const EVP_MD* sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  static const EVP_MD* sha256 = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+  static const EVP_MD* sha384 = EVP_MD_fetch(nullptr, "SHA2-384", nullptr);
+  static const EVP_MD* sha512 = EVP_MD_fetch(nullptr, "SHA2-512", nullptr);
+  static const EVP_MD* sm3 = EVP_MD_fetch(nullptr, "SM3", nullptr);
+  switch (alg) {
+    case HashAlg::sha1:
+      return sha1;
+    case HashAlg::sha256:
+      return sha256;
+    case HashAlg::sha384:
+      return sha384;
+    case HashAlg::sha512:
+      return sha512;
+    case HashAlg::sm3_256:
+      return sm3;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -57,7 +63,13 @@ Buffer Hasher::finish() {
   return digest;
 }
 
-Buffer hash(HashAlg alg, Bytes bytes) { return Hasher(alg).update(bytes).finish(); }
+Buffer hash(HashAlg alg, Bytes bytes) {
+  const EVP_MD* md = method(alg);
+  require(md != nullptr);
+  Buffer digest(static_cast<std::size_t>(EVP_MD_get_size(md)));
+  require(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, md, nullptr) == 1);
+  return digest;
+}
 
 std::string sha256_hex(Bytes bytes) { return to_hex(sha256(bytes)); }
 

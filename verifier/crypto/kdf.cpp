@@ -24,9 +24,11 @@ std::string digest_name(HashAlg alg) { return alg == HashAlg::sm3_256 ? "SM3" : 
 OSSL_PARAM octets(const char* name, Bytes value) {
   return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(value.data()), value.size());
 }
+/// Parameters point into what they are made from: it must live as long as they do.
 OSSL_PARAM text(const char* name, const std::string& value) {
   return OSSL_PARAM_construct_utf8_string(name, const_cast<char*>(value.data()), value.size());
 }
+OSSL_PARAM text(const char* name, std::string&& value) = delete;
 
 Buffer derive(const char* kdf, const OSSL_PARAM* parameters, std::size_t size) {
   if (size == 0) return {};
@@ -59,9 +61,10 @@ Buffer kdfa(HashAlg alg, Bytes key, std::string_view label, Bytes context_u, Byt
   const auto info = Writer{}.bytes(other_info(label, context_u, context_v)).u32be(bits).take();
   const auto digest = digest_name(alg);
   const auto secret = hmac_key(key);
+  const std::string mac = "HMAC", mode = "COUNTER";
   int none = 0;
-  const OSSL_PARAM parameters[] = {text(OSSL_KDF_PARAM_MAC, "HMAC"),
-                                   text(OSSL_KDF_PARAM_MODE, "COUNTER"),
+  const OSSL_PARAM parameters[] = {text(OSSL_KDF_PARAM_MAC, mac),
+                                   text(OSSL_KDF_PARAM_MODE, mode),
                                    text(OSSL_KDF_PARAM_DIGEST, digest),
                                    octets(OSSL_KDF_PARAM_KEY, secret),
                                    octets(OSSL_KDF_PARAM_SALT, info),

@@ -25,8 +25,7 @@ Result<ExpectedEvent> gpt_event(const ByteSource& disk, const std::vector<Guid>&
 
 // In the order in which a boot measures them (TCG PFP 1.06, "PCR Usage"), which a person reading the baseline expects.
 Result<Baseline> predict_image(const ImageBytes& image) {
-  if (image.uki == nullptr || image.disk == nullptr)
-    return fail(ErrorCode::internal, "predict_image() without disk or UKI");
+  if (image.uki == nullptr) return fail(ErrorCode::internal, "predict_image() without a UKI");
   Baseline baseline;
   auto loaded = TRY_IN("UKI", loaded_uki_events(*image.uki));
   append(baseline.events, boot_attempt_events());
@@ -36,7 +35,10 @@ Result<Baseline> predict_image(const ImageBytes& image) {
     const auto pe = TRY_IN("UKI", codec::decode_pe(*image.uki));
     baseline.events.push_back(TRY_IN("UKI", authority_event(*image.uki, pe, loaded.authenticode, image.db)));
   }
-  baseline.events.push_back(TRY_IN("GPT", gpt_event(*image.disk, image.allowed_partitions)));
+  if (image.disk != nullptr)
+    baseline.events.push_back(TRY_IN("GPT", gpt_event(*image.disk, image.allowed_partitions)));
+  else  // EDK II loads it to a RAM disk's place, and measures it as such and as an image
+    baseline.events.push_back(loaded.events.front());
 
   std::vector<ExpectedEvent> sections;
   for (const auto& event : loaded.events)

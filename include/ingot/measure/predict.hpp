@@ -8,7 +8,7 @@
 namespace ingot::measure {
 
 struct ImageBytes {
-  const ByteSource* disk = nullptr;  ///< disk.raw: GPT event
+  const ByteSource* disk = nullptr;  ///< disk.raw: GPT event; null: a boot over HTTP, which measures no partition table
   const ByteSource* uki = nullptr;   ///< the signed UKI as it lies on the ESP
   Buffer db;                         ///< the db variable's data, to find the authority that lets the UKI start
   std::vector<std::string> phases;

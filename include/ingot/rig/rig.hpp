@@ -1,5 +1,5 @@
 // The rig: swtpm + OVMF + QEMU, evidence out. Nothing of the host is touched: private state folder, no fixed ports, no
-// network.
+// network but a server on loopback for a boot over HTTP.
 #pragma once
 
 #include <string>
@@ -17,9 +17,12 @@ struct MachineShape {
   unsigned cpus = 2;
   bool nic = false;          ///< a virtio network card with its option ROM, no network behind it
   bool second_disk = false;  ///< an empty virtio disk behind the boot disk
+  /// Starts over HTTP from a virtio network card that reaches the rig's own server and nothing else; no boot disk.
+  bool http_boot = false;
 };
 
 struct BootRequest {
+  std::string uki;       ///< for shape.http_boot: what the server hands out
   std::string disk;      ///< raw image; never written to (snapshot) unless node_state keeps an overlay
   std::string firmware;  ///< CODE.fd; empty: Debian's OVMF with Secure Boot
   std::string vars;      ///< VARS.fd; copied, never written to
