@@ -104,8 +104,10 @@ Result<int> run_challenge(const EnrollArguments& arguments) {
 Result<std::vector<Enrolment>> load_store(const std::string& folder, const crypto::PublicKey& key) {
   std::vector<Enrolment> known;
   std::error_code ec;
+  if (!fs::exists(folder, ec) && !ec) return known;  // the first node of all
   for (const auto& entry : fs::directory_iterator(folder, ec))
     if (entry.path().extension() == ".json") known.push_back(TRY(load_enrolment(entry.path().string(), key)));
+  if (ec) return fail(io_error(fmt::format("reading {}", folder), ec.value()));
   return known;
 }
 

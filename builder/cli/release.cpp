@@ -23,12 +23,6 @@ struct ReleaseArguments {
   std::string why;
 };
 
-bool is_revoked(const ReleaseFolder& releases, const Baseline& baseline) {
-  return std::any_of(releases.revoked.begin(), releases.revoked.end(), [&](const Revocation& one) {
-    return one.profile == baseline.profile && one.version == baseline.version;
-  });
-}
-
 Result<int> run_add(const ReleaseArguments& arguments) {
   const auto key = TRY(baseline_key(arguments.key, arguments.baseline));
   const auto baseline = TRY(load_baseline(arguments.baseline, key));
@@ -60,7 +54,8 @@ Result<int> run_revoke(const ReleaseArguments& arguments) {
     return fail(ErrorCode::missing,
                 fmt::format("{} has no {} version {}", arguments.store, arguments.profile, arguments.version),
                 "see `ingot release list`");
-  if (!is_revoked(releases, *found)) releases.revoked.push_back({arguments.profile, arguments.version, arguments.why});
+  if (find_revocation(releases.revoked, arguments.profile, arguments.version) == nullptr)
+    releases.revoked.push_back({arguments.profile, arguments.version, arguments.why});
   TRY(save_revocations(releases.revoked, arguments.keys, arguments.store + revoked_file));
   say(fmt::format("revoked: {} version {}", arguments.profile, arguments.version));
   return exit_ok;
@@ -72,8 +67,10 @@ Result<int> run_list(const ReleaseArguments& arguments) {
   for (const auto& baseline : releases.baselines) {
     const auto accepted = releases.accepted.find(baseline.profile);
     const bool is_newest = accepted != releases.accepted.end() && accepted->second == baseline.version;
-    print(fmt::format("{} {}{}{}\n", baseline.profile, baseline.version,
-                      is_revoked(releases, baseline) ? " revoked" : "", is_newest ? " newest accepted" : ""));
+    print(
+        fmt::format("{} {}{}{}\n", baseline.profile, baseline.version,
+                    find_revocation(releases.revoked, baseline.profile, baseline.version) != nullptr ? " revoked" : "",
+                    is_newest ? " newest accepted" : ""));
   }
   return exit_ok;
 }

@@ -54,11 +54,18 @@ Result<std::optional<Buffer>> hex_option(const std::string& text, const char* na
   return bytes;
 }
 
-/// Absent for a node that is met for the first time.
-Result<std::optional<NodeState>> load_state(const std::string& path) {
+/// Absent for a node that is met for the first time. Counters are one TPM's: they mean nothing without the node's.
+Result<std::optional<NodeState>> load_state(const std::string& path, const std::optional<Enrolment>& enrolment) {
+  if (!path.empty() && !enrolment)
+    return fail(ErrorCode::usage, "--state is about an enrolled node", "give its --enrolment, too");
   if (path.empty() || !std::filesystem::exists(path)) return std::nullopt;
   const auto text = TRY(read_file(path, codec::state_cap_bytes));
-  return TRY_IN(path, codec::decode_node_state(text));
+  auto state = TRY_IN(path, codec::decode_node_state(text));
+  if (state.node != enrolment->node)
+    return fail(ErrorCode::usage,
+                fmt::format("{} is of node \"{}\", the enrolment of \"{}\"", path, state.node, enrolment->node),
+                "keep one file for each node");
+  return state;
 }
 
 /// The release to judge by: the given one, or the newest of the store that is not revoked.
@@ -67,10 +74,8 @@ Result<Baseline> wanted_release(const VerifyArguments& arguments, const ReleaseF
   if (!arguments.baseline.empty()) return load_baseline(arguments.baseline, key);
   const Baseline* newest = nullptr;
   for (const auto& baseline : releases.baselines) {
-    const bool revoked = std::any_of(releases.revoked.begin(), releases.revoked.end(), [&](const Revocation& one) {
-      return one.profile == baseline.profile && one.version == baseline.version;
-    });
-    if (baseline.profile == arguments.profile && !revoked && (newest == nullptr || baseline.version > newest->version))
+    const bool may_run = find_revocation(releases.revoked, baseline.profile, baseline.version) == nullptr;
+    if (baseline.profile == arguments.profile && may_run && (newest == nullptr || baseline.version > newest->version))
       newest = &baseline;
   }
   if (newest != nullptr) return *newest;
@@ -90,16 +95,12 @@ Result<void> remember(const VerifyArguments& arguments, const Verdict& verdict, 
   return write_file(arguments.store + accepted_file, as_bytes(codec::encode_accepted(accepted)));
 }
 
-Result<void> write_ear(const VerifyArguments& arguments, const Verdict& verdict, const Evidence& evidence,
-                       const check::BootQuestion& question) {
+Result<void> write_ear(const VerifyArguments& arguments, const Verdict& verdict, const check::BootQuestion& question) {
   const auto keys = TRY(signer::open_keys(arguments.keys));
   const auto key = TRY(signer::SigningKey::load(keys.key("verdict")));
-  const check::EarTerms terms{question.now,
-                              question.now + arguments.lifetime,
-                              evidence.node,
-                              question.nonce.value_or(Buffer{}),
-                              question.enrolment != nullptr,
-                              question.manifest != nullptr};
+  const check::EarTerms terms{question.now, question.now + arguments.lifetime,
+                              question.enrolment == nullptr ? "" : question.enrolment->node,
+                              question.nonce.value_or(Buffer{})};
   return deliver(arguments.ear, TRY(signer::sign_jwt(check::ear_claims(verdict, terms), key)) + "\n");
 }
 
@@ -132,7 +133,7 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
     enrolment = TRY(load_enrolment(arguments.enrolment, key));
     question.enrolment = &*enrolment;
   }
-  const auto last = TRY(load_state(arguments.state));
+  const auto last = TRY(load_state(arguments.state, enrolment));
   if (last) question.last = &*last;
   std::vector<FileDigest> manifest;
   if (!arguments.manifest.empty()) {
@@ -143,7 +144,7 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
   const auto verdict = TRY_IN(arguments.evidence, check::check_boot(question, evidence));
   TRY(remember(arguments, verdict, releases.accepted));
   if (!arguments.html.empty()) TRY(deliver(arguments.html, check::render_report(verdict)));
-  if (!arguments.ear.empty()) TRY(write_ear(arguments, verdict, evidence, question));
+  if (!arguments.ear.empty()) TRY(write_ear(arguments, verdict, question));
   return deliver_verdict(verdict, arguments.json);
 }
 
@@ -203,7 +204,7 @@ void add_verify(CLI::App& app, Action& action) {
   verify->add_option("--platform", arguments->platform,
                      "Signed platform of the machine class; without it PCR 0-3 and 6 cannot be judged");
   verify->add_option("--key", arguments->key, "Public key that baselines and platforms are signed with");
-  verify->add_option("--nonce", arguments->nonce, "The nonce that was handed to the node, hexadecimal");
+  auto* nonce = verify->add_option("--nonce", arguments->nonce, "The nonce that was handed to the node, hexadecimal");
   verify->add_option("--enrolment", arguments->enrolment, "Signed enrolment of the node; without it any TPM will do");
   verify->add_option("--channel", arguments->channel, "Channel binding of the connection, hexadecimal (RFC 9266)");
   verify->add_option("--state", arguments->state,
@@ -217,6 +218,7 @@ void add_verify(CLI::App& app, Action& action) {
   verify->add_option("--html", arguments->html, "File to write a report to, readable in any browser without a network");
   auto* ear = verify->add_option("--ear", arguments->ear,
                                  "File to write a signed, expiring attestation result to (JWT, ES256)");
+  ear->needs(nonce);
   ear->needs(verify->add_option("--keys", arguments->keys, "Key folder with the verdict key, for --ear"));
   verify->add_option("--lifetime", arguments->lifetime, "Seconds until the attestation result expires")
       ->check(CLI::Range(1, 86400))

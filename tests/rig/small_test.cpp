@@ -52,7 +52,7 @@ void check_quote(const Evidence& evidence) {
 
 Baseline predict_network_boot(const std::string& out) {
   const auto uki = must(file_source(out + "/" + builder::output::uki));
-  return must(measure::predict_image({nullptr, uki.get(), variable(out + "/" + builder::output::vars, "db"), {}}));
+  return must(measure::predict_network_boot(*uki, variable(out + "/" + builder::output::vars, "db"), {}));
 }
 
 rig::BootRequest request_for(const std::string& out, const rig::MachineShape& shape) {

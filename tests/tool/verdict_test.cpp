@@ -84,7 +84,7 @@ TEST_CASE("attestation result: openssl verifies the token with the verdict key, 
   const auto folder = scratch();
   const auto keys = signer::init_keys(folder.path() + "/keys").value();
   const auto key = signer::SigningKey::load(keys.key("verdict")).value();
-  const auto claims = check::ear_claims(verdict_on(reference()), {1, 2, "node-1", {}, false, false});
+  const auto claims = check::ear_claims(verdict_on(reference()), {1, 2, "node-1", {}});
   const auto token = signer::sign_jwt(claims, key).value();
   const auto first = token.find('.'), second = token.rfind('.');
   REQUIRE(first < second);

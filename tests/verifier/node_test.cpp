@@ -171,6 +171,15 @@ TEST_CASE("ima: entries behind the quote wait, and a known beginning is not judg
   const auto second = verdict_on(next, asked);
   CHECK(kinds(second) == std::vector<std::string>{"file-unknown"});
   CHECK(second.state->ima_count == 3);
+  // What nobody judged is not remembered as judged.
+  const auto unjudged = verdict_on(before);
+  CHECK(unjudged.trusted());
+  CHECK(unjudged.state->ima_count == 0);
+  asked.last = &*unjudged.state;
+  CHECK(kinds(verdict_on(next, asked)) == std::vector<std::string>{"file-unknown"});
+  CHECK(verdict_on(next, asked).files_judged == 2);
+  asked.last = &*first.state;
+  CHECK(verdict_on(next, asked).files_judged == 1);
   // In another boot everything is judged.
   auto rebooted = next;
   reclock(rebooted, {1, first.state->reset_count + 1, 0, true});

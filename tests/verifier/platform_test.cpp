@@ -156,7 +156,7 @@ TEST_CASE("policy: a GPT by meaning takes added partitions of the allowed types,
     if (event.type == EventType::EV_EFI_GPT_EVENT) event.meaning = GptMeaning{golden, {codec::var_type}};
   CHECK(codec::decode_baseline_statement(as_bytes(codec::encode_baseline_statement(tolerant))).value() == tolerant);
   const auto entry = [](const Guid& type, std::uint8_t fill) {
-    return Writer{}.bytes(type.bytes).fill(16, fill).u64le(5000).u64le(6000).u64le(0).fill(72).take();
+    return Writer{}.bytes(type.bytes).fill(16, fill).u64le(133120).u64le(133130).u64le(0).fill(72).take();
   };
   const auto with_table = [&](const std::function<void(Buffer&)>& change) {
     return machine_with([&](auto& log) {
@@ -182,6 +182,33 @@ TEST_CASE("policy: a GPT by meaning takes added partitions of the allowed types,
   CHECK(std::any_of(verdict.notes.begin(), verdict.notes.end(),
                     [](const auto& note) { return contains(note, "GPT: one of the allowed variants"); }));
   CHECK_FALSE(verdict_on(added(codec::root_x86_64_type), asked).trusted());
+  // One that goes by a golden GUID, and one that lies over a golden partition.
+  const auto added_like = [&](std::size_t from, std::size_t size) {
+    return with_table([&](Buffer& data) {
+      ++data[92];
+      auto one = entry(codec::var_type, 9);
+      std::copy_n(data.begin() + 100 + static_cast<std::ptrdiff_t>(from), size,
+                  one.begin() + static_cast<std::ptrdiff_t>(from));
+      data.insert(data.end(), one.begin(), one.end());
+    });
+  };
+  CHECK_FALSE(verdict_on(added_like(16, 16), asked).trusted());
+  CHECK_FALSE(verdict_on(added_like(32, 16), asked).trusted());
+  // A golden partition is gone, and another stands there twice.
+  const auto root = entry(codec::root_x86_64_type, 7);
+  auto two = golden;
+  two[92] = 2;
+  two.insert(two.end(), root.begin(), root.end());
+  auto twice = golden;
+  twice[92] = 2;
+  twice.insert(twice.end(), golden.begin() + 100, golden.end());
+  auto both = tolerant;
+  for (auto& event : both.events)
+    if (event.type == EventType::EV_EFI_GPT_EVENT) event.meaning = GptMeaning{two, {codec::var_type}};
+  asked.baseline = &both;
+  CHECK(verdict_on(with_table([&](Buffer& data) { data = two; }), asked).trusted());
+  CHECK_FALSE(verdict_on(with_table([&](Buffer& data) { data = twice; }), asked).trusted());
+  asked.baseline = &tolerant;
   CHECK_FALSE(verdict_on(with_table([](Buffer& data) { data[100 + 40] ^= 1; }), asked).trusted());  // moved
   CHECK_FALSE(verdict_on(with_table([](Buffer& data) { data[56] ^= 1; }), asked).trusted());        // another disk
   CHECK_FALSE(verdict_on(with_table([](Buffer& data) {

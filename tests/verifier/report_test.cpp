@@ -74,7 +74,7 @@ TEST_CASE("report: stages are whole or broken, and nothing of a node gets out of
 }
 
 TEST_CASE("ear: a trusted node affirms what was judged and claims nothing else") {
-  check::EarTerms terms{1'800'000'000, 1'800'000'300, "gpu-07", Buffer(16, 5), true, false};
+  const check::EarTerms terms{1'800'000'000, 1'800'000'300, "gpu-07", Buffer(16, 5)};
   const auto claims = ear(verdict_on(reference()), terms);
   CHECK(claims["eat_profile"] == "tag:ietf.org,2026:rats/ear#05");
   CHECK(claims["iat"] == 1'800'000'000);
@@ -85,6 +85,11 @@ TEST_CASE("ear: a trusted node affirms what was judged and claims nothing else")
   CHECK(node["eat_nonce"] == "BQUFBQUFBQUFBQUFBQUFBQ==");
   CHECK(node["ear_trustworthiness_vector"] ==
         nlohmann::json({{"instance-identity", 2}, {"configuration", 2}, {"executables", 2}, {"hardware", 2}}));
+  // What a node says of its own name is in no claim, and nothing vouches for its identity, unless it is enrolled.
+  const auto stranger = ear(verdict_on(reference()));
+  CHECK(stranger["submods"].size() == 1);
+  CHECK_FALSE(stranger["submods"].at("node")["ear_trustworthiness_vector"].contains("instance-identity"));
+  CHECK(stranger.dump().find(reference().node) == std::string::npos);
 }
 
 TEST_CASE("ear: no finding leaves the status affirming, and it says which claim it takes away") {

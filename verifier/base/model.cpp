@@ -6,6 +6,7 @@
 
 #include "ingot/model/event.hpp"
 #include "ingot/model/finding.hpp"
+#include "ingot/model/release.hpp"
 
 namespace ingot {
 namespace {
@@ -171,6 +172,13 @@ std::vector<FindingKind> finding_kinds() {
   std::vector<FindingKind> kinds;
   for (const auto& row : kind_rows) kinds.push_back(row.kind);
   return kinds;
+}
+
+const Revocation* find_revocation(const std::vector<Revocation>& revoked, std::string_view profile,
+                                  std::uint64_t version) {
+  for (const auto& one : revoked)
+    if (one.profile == profile && one.version == version) return &one;
+  return nullptr;
 }
 
 }  // namespace ingot

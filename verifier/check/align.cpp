@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ingot/codec/event_data.hpp"
-#include "ingot/crypto/hash.hpp"
 
 namespace ingot::check {
 namespace {
@@ -11,41 +10,28 @@ namespace {
 using Expected = std::vector<const ExpectedEvent*>;
 using Observed = std::vector<const Event*>;
 
-/// Meaning is read from data, so the digest must be over them.
-bool is_vouched(const Event& event, Bytes bytes) {
-  bool any = false;
-  for (const auto alg : predicted_banks) {
-    const auto digest = event.digests.find(alg);
-    if (digest == event.digests.end()) continue;
-    if (crypto::hash(alg, bytes) != digest->second) return false;
-    any = true;
-  }
-  return any;
-}
-
 bool means(const GptMeaning& wanted, const Event& observed) {
-  if (!is_vouched(observed, observed.data)) return false;
+  if (!codec::is_digest_of(observed, observed.data)) return false;
   const auto golden = codec::decode_measured_gpt(wanted.golden);
   const auto found = codec::decode_measured_gpt(observed.data);
   if (!golden || !found || golden->disk != found->disk) return false;
-  const auto is_golden = [&](const codec::GptPartition& partition) {
-    return std::find(golden->partitions.begin(), golden->partitions.end(), partition) != golden->partitions.end();
+  // No partition may lie over a golden one, or go by its GUID.
+  if (!codec::check_gpt_layout(found->partitions, found->first_usable_lba, found->last_usable_lba)) return false;
+  const auto holds = [](const auto& list, const auto& one) {
+    return std::find(list.begin(), list.end(), one) != list.end();
   };
-  const auto is_allowed = [&](const codec::GptPartition& partition) {
-    return std::find(wanted.allowed_types.begin(), wanted.allowed_types.end(), partition.type) !=
-           wanted.allowed_types.end();
-  };
-  const auto& partitions = found->partitions;
-  const auto kept = std::count_if(partitions.begin(), partitions.end(), is_golden);
-  return static_cast<std::size_t>(kept) == golden->partitions.size() &&
-         std::all_of(partitions.begin(), partitions.end(),
-                     [&](const auto& partition) { return is_golden(partition) || is_allowed(partition); });
+  return std::all_of(golden->partitions.begin(), golden->partitions.end(),
+                     [&](const auto& partition) { return holds(found->partitions, partition); }) &&
+         std::all_of(found->partitions.begin(), found->partitions.end(), [&](const auto& partition) {
+           return holds(golden->partitions, partition) || holds(wanted.allowed_types, partition.type);
+         });
 }
 
 bool means(const BootEntryMeaning& wanted, const Event& observed) {
   const auto variable = codec::decode_measured_variable(observed.data);
   // EV_EFI_VARIABLE_BOOT is over the variable's data alone, EV_EFI_VARIABLE_BOOT2 over all of it.
-  if (!variable || (!is_vouched(observed, observed.data) && !is_vouched(observed, variable->data))) return false;
+  if (!variable || (!codec::is_digest_of(observed, observed.data) && !codec::is_digest_of(observed, variable->data)))
+    return false;
   const auto option = codec::decode_load_option(variable->data);
   return option && option->device_path == wanted.device_path;
 }

@@ -139,6 +139,7 @@ struct Judge {
     for (const auto& pair : side_by_side(alignment, observed)) verdict.chain.push_back(link_of(pcr, pair));
     std::size_t found = 0;
     const auto report = [&](Finding finding) {
+      finding.pcr = pcr;
       verdict.findings.push_back(std::move(finding));
       ++found;
     };
@@ -209,7 +210,7 @@ void check_replay(const Evidence& evidence, const Logs& logs, const std::vector<
           {FindingKind::log_replay_differs, fmt::format("pcr {}, {}", pcr, to_text(bank)), to_hex(quoted->second),
            to_hex(replayed.at(pcr)),
            "the log is not the whole truth: events were cut, added or changed, or the PCR was extended without logging",
-           Remedy::investigate});
+           Remedy::investigate, pcr});
     }
   }
 }
@@ -226,7 +227,7 @@ void check_log_grammar(const Logs& logs, Verdict& verdict) {
     verdict.findings.push_back(
         {FindingKind::log_problem, fmt::format("event log, event {}, pcr {}", problem.event, problem.pcr),
          "the order and form that firmware measures in", fmt::format("{}: {}", to_text(problem.kind), problem.detail),
-         "the log was edited, or the firmware has a habit that Ingot does not know", Remedy::investigate});
+         "the log was edited, or the firmware has a habit that Ingot does not know", Remedy::investigate, problem.pcr});
   }
   for (const auto& name : habits) verdict.notes.push_back(fmt::format("event log: known firmware habit {}", name));
 }

@@ -24,7 +24,7 @@ constexpr const char* executables = "executables";
 constexpr const char* file_system = "file-system";
 constexpr const char* hardware = "hardware";
 
-/// Which claim a finding takes away: by kind, and for events by the PCR that the subject names.
+/// Which claim a finding takes away: by kind, and for events by their PCR.
 const char* claim_of(const Finding& finding) {
   switch (finding.kind) {
     case FindingKind::quote_invalid:
@@ -52,10 +52,12 @@ const char* claim_of(const Finding& finding) {
     default:
       break;
   }
-  for (const auto* pcr : {"pcr 0,", "pcr 2,"})
-    if (finding.subject.starts_with(pcr)) return hardware;
-  for (const auto* pcr : {"pcr 4,", "pcr 9,", "pcr 11,", "pcr 13,"})
-    if (finding.subject.starts_with(pcr)) return executables;
+  constexpr PcrIndex of_hardware[] = {0, 2}, of_executables[] = {4, 9, 11, 13};
+  const auto is_about = [&](const auto& pcrs) {
+    return finding.pcr && std::find(std::begin(pcrs), std::end(pcrs), *finding.pcr) != std::end(pcrs);
+  };
+  if (is_about(of_hardware)) return hardware;
+  if (is_about(of_executables)) return executables;
   return configuration;
 }
 
@@ -70,8 +72,8 @@ std::string ear_claims(const Verdict& verdict, const EarTerms& terms) {
   // What was not judged makes no claim; what no finding takes away is affirmed.
   std::map<std::string, int> vector;
   if (!verdict.pcrs.empty()) vector = {{configuration, affirming}, {executables, affirming}, {hardware, affirming}};
-  if (terms.enrolled) vector[identity] = affirming;
-  if (terms.files_judged) vector[file_system] = affirming;
+  if (!terms.node.empty()) vector[identity] = affirming;
+  if (verdict.files_judged != 0) vector[file_system] = affirming;
   for (const auto& finding : verdict.findings) {
     const char* claim = claim_of(finding);
     vector[claim] = claim == identity ? unrecognized : contraindicated;

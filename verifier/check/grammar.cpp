@@ -35,13 +35,6 @@ bool is_action(const Event& event, std::string_view text) {
   return (event.type == EventType::EV_EFI_ACTION || event.type == EventType::EV_ACTION) && data == text;
 }
 
-/// Every digest that we can compute is the one over `bytes`.
-bool hashes_to(const Event& event, Bytes bytes) {
-  return std::all_of(event.digests.begin(), event.digests.end(), [&](const auto& one) {
-    return digest_size_bytes(one.first) == 0 || crypto::hash(one.first, bytes) == one.second;
-  });
-}
-
 /// Types whose data is what was hashed ("Event Types", column "Digest").
 bool hashes_its_data(EventType type) {
   switch (type) {
@@ -109,7 +102,7 @@ bool shim_tail(const LogProblem& problem, const codec::EventLog& log) {
   constexpr Guid shim = make_guid("605dab50-e046-4300-abb6-3dd810dd8b23");
   const Bytes data = event.data;
   return event.type == EventType::EV_EFI_VARIABLE_AUTHORITY && data.size() > 32 && guid_from(data.first(16)) == shim &&
-         hashes_to(event, data.first(data.size() - 1));
+         codec::is_digest_of(event, data.first(data.size() - 1));
 }
 
 /// shim and GRUB of some releases describe the image that they start by a structure of zeroes with a few bytes behind
@@ -206,14 +199,15 @@ class Grammar {
 
   void check_data(const Event& event) {
     if (!is_sound(event)) report(LogProblemKind::data_invalid, event.pcr, to_text(event.type));
-    if (event.type == EventType::EV_SEPARATOR || !hashes_its_data(event.type) || hashes_to(event, event.data)) return;
+    if (event.type == EventType::EV_SEPARATOR || !hashes_its_data(event.type) || codec::is_digest_of(event, event.data))
+      return;
     report(LogProblemKind::digest_not_of_data, event.pcr, to_text(event.type));
   }
 
   void separator(const Event& event) {
     if (!separators_.insert(event.pcr).second)
       report(LogProblemKind::separator_repeated, event.pcr, "a second separator");
-    if (!hashes_to(event, event.data) || event.data.size() != separator_data.size())
+    if (!codec::is_digest_of(event, event.data) || event.data.size() != separator_data.size())
       report(LogProblemKind::separator_disguised, event.pcr,
              fmt::format("data {}", to_hex(Bytes(event.data).first(std::min<std::size_t>(event.data.size(), 16)))));
     else if (event.data != separator_data)

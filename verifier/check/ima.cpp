@@ -94,6 +94,7 @@ class FileJudge {
   }
 
   void finish() {
+    if (has_manifest_) verdict_.files_judged = entries_;
     if (reported_ > finding_cap)
       verdict_.notes.push_back(fmt::format("IMA: {} further findings of this kind", reported_ - finding_cap));
     if (entries_ != 0)
@@ -147,7 +148,8 @@ Result<void> check_ima(const BootQuestion& question, const Evidence& evidence, c
                                 "entries of the IMA list were cut, added or changed", Remedy::investigate});
     return {};
   }
-  if (verdict.state) {
+  // Remembered as judged is only what was: a later verdict starts behind it.
+  if (verdict.state && question.manifest != nullptr) {
     verdict.state->ima_count = *end;
     verdict.state->ima_values = start.values;
   }

@@ -17,12 +17,12 @@ bool has_digests(const ExpectedEvent& event, const Digests& digests) {
 }
 
 std::optional<Buffer> boot_device_path(const LearnedEvent& event) {
-  const auto& name = event.expected.cause;
   if (event.expected.type != EventType::EV_EFI_VARIABLE_BOOT && event.expected.type != EventType::EV_EFI_VARIABLE_BOOT2)
     return std::nullopt;
-  if (name.size() != 8 || !name.starts_with("Boot")) return std::nullopt;
   const auto variable = codec::decode_measured_variable(event.data);
-  if (!variable) return std::nullopt;
+  if (!variable || !codec::is_boot_entry(variable->name)) return std::nullopt;
+  const Event measured{event.expected.pcr, event.expected.type, event.expected.digests, event.data};
+  if (!codec::is_digest_of(measured, event.data) && !codec::is_digest_of(measured, variable->data)) return std::nullopt;
   auto option = codec::decode_load_option(variable->data);
   if (!option) return std::nullopt;
   return std::move(option->device_path);
@@ -64,10 +64,7 @@ std::vector<std::vector<int>> scores(const std::vector<LearnedEvent>& first, con
 
 }  // namespace
 
-bool varies(const ExpectedEvent& event) {
-  return !event.alternatives.empty() || !event.optional_block.empty() ||
-         !std::holds_alternative<std::monostate>(event.meaning);
-}
+bool varies(const ExpectedEvent& event) { return !event.is_exact() || !event.optional_block.empty(); }
 
 Result<void> merge_machine(LearnedMachine& all, LearnedMachine machine) {
   if (all.startup_locality != machine.startup_locality)

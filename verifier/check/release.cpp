@@ -15,10 +15,9 @@ std::string time_text(std::int64_t seconds) {
 void check_release(const BootQuestion& question, Verdict& verdict) {
   const auto& baseline = *question.baseline;
   const auto subject = fmt::format("release {} version {}", baseline.profile, baseline.version);
-  for (const auto& revoked : question.revoked)
-    if (revoked.profile == baseline.profile && revoked.version == baseline.version)
-      verdict.findings.push_back(
-          {FindingKind::release_revoked, subject, "a release that may run", "revoked", revoked.why, Remedy::redeploy});
+  if (const auto* revoked = find_revocation(question.revoked, baseline.profile, baseline.version))
+    verdict.findings.push_back(
+        {FindingKind::release_revoked, subject, "a release that may run", "revoked", revoked->why, Remedy::redeploy});
   if (question.now != 0 && baseline.not_after != 0 && question.now > baseline.not_after)
     verdict.findings.push_back({FindingKind::release_expired, subject, "not after " + time_text(baseline.not_after),
                                 time_text(question.now), "the release's time is over: build and roll out a new one",

@@ -49,6 +49,8 @@ std::string verdict_json(const Verdict& verdict) {
                         {"observed", finding.observed},
                         {"cause", finding.cause},
                         {"remedy", to_text(finding.remedy)}});
+  for (std::size_t i = 0; i < verdict.findings.size(); ++i)
+    if (verdict.findings[i].pcr) findings[i]["pcr"] = *verdict.findings[i].pcr;
   auto pcrs = nlohmann::json::array();
   for (const auto& line : verdict.pcrs)
     pcrs.push_back({{"bank", to_text(line.bank)},

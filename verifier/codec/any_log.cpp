@@ -4,13 +4,12 @@
 
 #include <algorithm>
 
+#include "cel_json.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/codec/evidence.hpp"
 
 namespace ingot::codec {
 namespace {
-
-constexpr std::uint8_t json_record_separator = 0x1E;
 
 bool is_space(std::uint8_t byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
 

@@ -15,10 +15,6 @@ constexpr const char* enrolment_type = "https://ingot.dev/enrolment/v1";
 constexpr std::size_t chain_cap = 16;
 constexpr std::size_t note_cap = 64;
 
-std::string finished(const json::Value& document) {
-  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
-}
-
 /// A document of that format with those members and no others.
 Result<json::Value> read_document(Bytes text, const char* format, std::initializer_list<std::string_view> members) {
   if (text.size() > enrolment_document_cap_bytes) return fail(ErrorCode::limit, "a document of more than 1 MiB");
@@ -76,7 +72,7 @@ Result<TpmIdentity> read_identity(const json::Value& document) {
 std::string encode_identity(const TpmIdentity& identity) {
   auto document = identity_members(identity);
   document["format"] = identity_format;
-  return finished(document);
+  return json::write(document);
 }
 
 Result<TpmIdentity> decode_identity(Bytes text) {
@@ -87,12 +83,12 @@ Result<TpmIdentity> decode_identity(Bytes text) {
 }
 
 std::string encode_challenge(const EnrolmentChallenge& challenge) {
-  return finished({{"format", challenge_format},
-                   {"node", challenge.node},
-                   {"ek_public", to_base64(challenge.ek_public)},
-                   {"ak_public", to_base64(challenge.ak_public)},
-                   {"id_object", to_base64(challenge.id_object)},
-                   {"encrypted_secret", to_base64(challenge.encrypted_secret)}});
+  return json::write({{"format", challenge_format},
+                      {"node", challenge.node},
+                      {"ek_public", to_base64(challenge.ek_public)},
+                      {"ak_public", to_base64(challenge.ak_public)},
+                      {"id_object", to_base64(challenge.id_object)},
+                      {"encrypted_secret", to_base64(challenge.encrypted_secret)}});
 }
 
 Result<EnrolmentChallenge> decode_challenge(Bytes text) {
@@ -109,7 +105,8 @@ Result<EnrolmentChallenge> decode_challenge(Bytes text) {
 }
 
 std::string encode_activation(const EnrolmentActivation& activation) {
-  return finished({{"format", activation_format}, {"node", activation.node}, {"secret", to_base64(activation.secret)}});
+  return json::write(
+      {{"format", activation_format}, {"node", activation.node}, {"secret", to_base64(activation.secret)}});
 }
 
 Result<EnrolmentActivation> decode_activation(Bytes text) {
@@ -121,12 +118,12 @@ Result<EnrolmentActivation> decode_activation(Bytes text) {
 }
 
 std::string encode_pending(const PendingEnrolment& pending) {
-  return finished({{"format", pending_format},
-                   {"node", pending.node},
-                   {"identity", identity_members(pending.identity)},
-                   {"secret_sha256", to_hex(pending.secret_sha256)},
-                   {"trusted_by", pending.trusted_by},
-                   {"notes", pending.notes}});
+  return json::write({{"format", pending_format},
+                      {"node", pending.node},
+                      {"identity", identity_members(pending.identity)},
+                      {"secret_sha256", to_hex(pending.secret_sha256)},
+                      {"trusted_by", pending.trusted_by},
+                      {"notes", pending.notes}});
 }
 
 Result<PendingEnrolment> decode_pending(Bytes text) {

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "gpt_entry.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
+#include "ingot/crypto/hash.hpp"
 
 namespace ingot::codec {
 namespace {
@@ -21,6 +24,27 @@ Guid read_guid(Reader& in) {
 Buffer read_description(Reader& in, bool described) { return described ? to_buffer(in.bytes(in.u8())) : Buffer{}; }
 
 }  // namespace
+
+bool is_digest_of(const Event& event, Bytes bytes) {
+  bool any = false;
+  for (const auto& [alg, digest] : event.digests) {
+    if (digest_size_bytes(alg) == 0) continue;
+    if (crypto::hash(alg, bytes) != digest) return false;
+    any = true;
+  }
+  return any;
+}
+
+bool is_boot_entry(std::string_view variable_name) {
+  constexpr std::string_view prefix = "Boot";
+  return variable_name.size() == 8 && variable_name.starts_with(prefix) &&
+         variable_name.find_first_not_of("0123456789ABCDEFabcdef", prefix.size()) == variable_name.npos;
+}
+
+bool is_signature_database(std::string_view variable_name) {
+  constexpr std::string_view names[] = {"PK", "KEK", "db", "dbx", "dbt", "dbr"};
+  return std::find(std::begin(names), std::end(names), variable_name) != std::end(names);
+}
 
 Result<MeasuredVariable> decode_measured_variable(Bytes data) {
   Reader in{data};
@@ -108,7 +132,9 @@ Result<MeasuredGpt> decode_measured_gpt(Bytes data) {
   // The 92 bytes of the header, the number of entries, the entries (UEFI_GPT_DATA).
   Reader in{data};
   MeasuredGpt gpt;
-  in.skip(56);
+  in.skip(40);
+  gpt.first_usable_lba = in.u64le();
+  gpt.last_usable_lba = in.u64le();
   gpt.disk = read_guid(in);
   in.skip(20);
   const std::uint64_t count = in.u64le();

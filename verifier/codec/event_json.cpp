@@ -48,12 +48,6 @@ Result<Json> signature_lists_json(Bytes data) {
   return out;
 }
 
-bool is_boot_entry(const MeasuredVariable& variable) {
-  const auto& name = variable.name;
-  return name.size() == 8 && name.starts_with("Boot") &&
-         name.find_first_not_of("0123456789ABCDEFabcdef", 4) == name.npos;
-}
-
 Json load_option_json(const LoadOption& option) {
   constexpr std::uint32_t active = 1;
   return {{"description", option.description},
@@ -71,9 +65,7 @@ Result<Json> boot_order_json(Bytes data) {
 
 /// Members that follow from the variable's name.
 Result<Json> variable_content_json(const MeasuredVariable& variable) {
-  constexpr std::string_view databases[] = {"PK", "KEK", "db", "dbx", "dbt", "dbr"};
-  for (const auto name : databases) {
-    if (variable.name != name) continue;
+  if (is_signature_database(variable.name)) {
     Json lists = TRY(signature_lists_json(variable.data));
     return Json{{"signature_lists", std::move(lists)}};
   }
@@ -82,7 +74,7 @@ Result<Json> variable_content_json(const MeasuredVariable& variable) {
     Json order = TRY(boot_order_json(variable.data));
     return Json{{"order", std::move(order)}};
   }
-  if (is_boot_entry(variable)) {
+  if (is_boot_entry(variable.name)) {
     const auto option = TRY(decode_load_option(variable.data));
     return Json{{"load_option", load_option_json(option)}};
   }

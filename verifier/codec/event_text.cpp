@@ -47,17 +47,6 @@ std::string any_text(Bytes data) {
   return short_hex(data);
 }
 
-/// Every digest that we can compute is the one over `bytes`.
-bool is_digest_of(const Event& event, Bytes bytes) {
-  bool any = false;
-  for (const auto& [alg, digest] : event.digests) {
-    if (digest_size_bytes(alg) == 0) continue;
-    if (crypto::hash(alg, bytes) != digest) return false;
-    any = true;
-  }
-  return any;
-}
-
 std::string load_option_text(Bytes data) {
   const auto option = decode_load_option(data);
   if (!option) return short_hex(data);
@@ -71,16 +60,11 @@ std::string boot_order_text(Bytes data) {
   return text;
 }
 
-bool is_signature_database(std::string_view name) {
-  constexpr std::string_view names[] = {"PK", "KEK", "db", "dbx", "dbt", "dbr"};
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
 std::string variable_text(const MeasuredVariable& variable) {
   if (is_signature_database(variable.name)) return describe_signature_lists(variable.data);
   if (variable.name == "SecureBoot" && variable.data.size() == 1) return variable.data[0] == 1 ? "on" : "off";
   if (variable.name == "BootOrder") return boot_order_text(variable.data);
-  if (variable.name.size() == 8 && variable.name.starts_with("Boot")) return load_option_text(variable.data);
+  if (is_boot_entry(variable.name)) return load_option_text(variable.data);
   return short_hex(variable.data);
 }
 

@@ -71,7 +71,7 @@ std::string encode_evidence(const Evidence& evidence) {
       {"os_release", evidence.os_release},
       {"agent_version", evidence.agent_version}};
   // A node's texts may hold any bytes; JSON holds UTF-8 only.
-  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
+  return json::write(document);
 }
 
 Result<Evidence> decode_evidence(Bytes text) {

@@ -11,10 +11,7 @@
 namespace ingot::codec {
 namespace {
 
-bool is_certain(const ExpectedEvent& event) {
-  return event.optional_block.empty() && event.alternatives.empty() &&
-         std::holds_alternative<std::monostate>(event.meaning);
-}
+bool is_certain(const ExpectedEvent& event) { return event.optional_block.empty() && event.is_exact(); }
 
 /// The PCRs whose every event is certain: for them alone one value can be given.
 PcrValues whole_values(const Baseline& baseline, const Platform* platform) {
@@ -22,10 +19,7 @@ PcrValues whole_values(const Baseline& baseline, const Platform* platform) {
   const auto add = [&](const PcrValues& from, const std::vector<ExpectedEvent>& events) {
     for (const auto& [bank, pcrs] : from)
       for (const auto& [pcr, value] : pcrs) {
-        const auto varies = [&](const ExpectedEvent& event) {
-          return event.pcr == pcr &&
-                 (!event.alternatives.empty() || !std::holds_alternative<std::monostate>(event.meaning));
-        };
+        const auto varies = [&](const ExpectedEvent& event) { return event.pcr == pcr && !event.is_exact(); };
         if (std::none_of(events.begin(), events.end(), varies)) values[bank][pcr] = value;
       }
   };
@@ -34,15 +28,11 @@ PcrValues whole_values(const Baseline& baseline, const Platform* platform) {
   return values;
 }
 
-std::string pretty(const json::Value& document) {
-  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
-}
-
 std::string pcrlock_text(const std::vector<const ExpectedEvent*>& events) {
   auto records = json::Value::array();
   for (const auto* event : events)
     records.push_back({{"pcr", event->pcr}, {"digests", encode_cel_digests(event->digests)}});
-  return pretty({{"records", records}});
+  return json::write({{"records", records}});
 }
 
 }  // namespace
@@ -68,7 +58,7 @@ std::string export_keylime_runtime_policy(const std::vector<FileDigest>& manifes
   auto digests = json::Value::object();
   for (const auto& file : manifest) digests[file.path] = {file.sha256};
   // keylime/ima/ima.py, "RUNTIME_POLICY_SCHEMA"; generator 0 is "unknown".
-  return pretty(
+  return json::write(
       {{"meta", {{"version", 1}, {"generator", 0}}},
        {"release", 0},
        {"digests", digests},
@@ -84,7 +74,7 @@ std::string export_keylime_tpm_policy(const Baseline& baseline, const Platform* 
   auto policy = json::Value::object();
   for (const auto& [bank, pcrs] : whole_values(baseline, platform))
     for (const auto& [pcr, value] : pcrs) policy[std::to_string(pcr)].push_back(to_hex(value));
-  return pretty(policy);
+  return json::write(policy);
 }
 
 Buffer export_corim(const Baseline& baseline, const Platform* platform) {

@@ -62,28 +62,6 @@ Buffer protective_mbr(std::uint64_t disk_size_lba) {
   return out.fill(48).u8(0x55).u8(0xAA).take();
 }
 
-/// No partition outside of [first, last], no two that share a block, no two with one unique GUID: a root file system is
-/// found by that GUID, so it must name one partition.
-Result<void> check_layout(const std::vector<GptPartition>& partitions, std::uint64_t first, std::uint64_t last) {
-  std::vector<const GptPartition*> sorted;
-  std::set<Guid> seen;
-  for (const auto& partition : partitions) {
-    sorted.push_back(&partition);
-    if (partition.first_lba < first || partition.last_lba < partition.first_lba || partition.last_lba > last)
-      return fail(ErrorCode::malformed,
-                  fmt::format("partition \"{}\" has blocks {} to {}; {} to {} may be used", partition.name,
-                              partition.first_lba, partition.last_lba, first, last));
-    if (!seen.insert(partition.unique).second)
-      return fail(ErrorCode::malformed, fmt::format("two partitions have the GUID {}", to_text(partition.unique)));
-  }
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first_lba < b->first_lba; });
-  for (std::size_t i = 1; i < sorted.size(); ++i)
-    if (sorted[i]->first_lba <= sorted[i - 1]->last_lba)
-      return fail(ErrorCode::malformed,
-                  fmt::format("partitions \"{}\" and \"{}\" overlap", sorted[i - 1]->name, sorted[i]->name));
-  return {};
-}
-
 Result<void> check_encodable(const Gpt& gpt) {
   if (gpt.disk_size_lba <= gpt_first_usable_lba + backup_lbas)
     return fail(ErrorCode::limit, "the disk is too small for a GPT", "give it at least 68 blocks of 512 bytes");
@@ -97,7 +75,7 @@ Result<void> check_encodable(const Gpt& gpt) {
     if (partition.name.find('\0') != std::string::npos)
       return fail(ErrorCode::malformed, fmt::format("partition name \"{}\" holds a NUL", partition.name));
   }
-  return check_layout(gpt.partitions, gpt_first_usable_lba, gpt.disk_size_lba - backup_lbas - 1);
+  return check_gpt_layout(gpt.partitions, gpt_first_usable_lba, gpt.disk_size_lba - backup_lbas - 1);
 }
 
 struct RawTable {
@@ -159,6 +137,26 @@ bool is_empty_entry(Bytes entry) {
 
 }  // namespace
 
+Result<void> check_gpt_layout(const std::vector<GptPartition>& partitions, std::uint64_t first, std::uint64_t last) {
+  std::vector<const GptPartition*> sorted;
+  std::set<Guid> seen;
+  for (const auto& partition : partitions) {
+    sorted.push_back(&partition);
+    if (partition.first_lba < first || partition.last_lba < partition.first_lba || partition.last_lba > last)
+      return fail(ErrorCode::malformed,
+                  fmt::format("partition \"{}\" has blocks {} to {}; {} to {} may be used", partition.name,
+                              partition.first_lba, partition.last_lba, first, last));
+    if (!seen.insert(partition.unique).second)
+      return fail(ErrorCode::malformed, fmt::format("two partitions have the GUID {}", to_text(partition.unique)));
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first_lba < b->first_lba; });
+  for (std::size_t i = 1; i < sorted.size(); ++i)
+    if (sorted[i]->first_lba <= sorted[i - 1]->last_lba)
+      return fail(ErrorCode::malformed,
+                  fmt::format("partitions \"{}\" and \"{}\" overlap", sorted[i - 1]->name, sorted[i]->name));
+  return {};
+}
+
 GptPartition decode_gpt_entry(Bytes entry) {
   Reader in{entry};
   GptPartition partition;
@@ -193,7 +191,7 @@ Result<Gpt> decode_gpt(const ByteSource& disk) {
   gpt.disk = table.disk;
   for (Bytes rest = table.entries; !rest.empty(); rest = rest.subspan(entry_size))
     if (!is_empty_entry(rest.first(entry_size))) gpt.partitions.push_back(decode_gpt_entry(rest.first(entry_size)));
-  TRY(check_layout(gpt.partitions, table.first_usable_lba, table.last_usable_lba));
+  TRY(check_gpt_layout(gpt.partitions, table.first_usable_lba, table.last_usable_lba));
   return gpt;
 }
 

@@ -68,6 +68,10 @@ class Watcher : public nlohmann::json_sax<Value> {
 
 }  // namespace
 
+std::string write(const Value& document) {
+  return document.dump(1, ' ', false, Value::error_handler_t::replace) + "\n";
+}
+
 Result<Value> parse(Bytes text) {
   Value root;
   Watcher watcher(root);

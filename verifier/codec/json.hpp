@@ -19,6 +19,9 @@ inline constexpr std::size_t depth_cap = 32;
 /// A whole document. Error (malformed) with the byte where it breaks; member names that occur twice are refused.
 Result<Value> parse(Bytes text);
 
+/// The document as our files hold it: one member a line, what is no UTF-8 replaced, a line feed at the end.
+std::string write(const Value& document);
+
 Result<const Value*> member(const Value& object, const char* name);
 /// Null when there is no such member.
 const Value* find(const Value& object, const char* name);

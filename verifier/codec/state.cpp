@@ -61,7 +61,7 @@ std::string encode_node_state(const NodeState& state) {
                              {"clock_ms", state.clock_ms},
                              {"ima_count", state.ima_count},
                              {"ima_values", values}};
-  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
+  return json::write(document);
 }
 
 Result<NodeState> decode_node_state(Bytes text) {
@@ -71,7 +71,7 @@ Result<NodeState> decode_node_state(Bytes text) {
 
 std::string encode_accepted(const AcceptedVersions& accepted) {
   const json::Value document{{"format", accepted_format}, {"profiles", accepted}};
-  return document.dump(1, ' ', false, json::Value::error_handler_t::replace) + "\n";
+  return json::write(document);
 }
 
 Result<AcceptedVersions> decode_accepted(Bytes text) {

@@ -1,8 +1,10 @@
 #include "ingot/crypto/chain.hpp"
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "ingot/base/reader.hpp"
+#include <algorithm>
+
 #include "ingot/crypto/openssl.hpp"
 
 namespace ingot::crypto {
@@ -73,18 +75,14 @@ bool allows_usage(const Certificate& certificate, const char* oid) {
 }
 
 std::optional<std::size_t> der_element_size(Bytes bytes) {
-  Reader in{bytes};
-  in.skip(1);
-  std::uint64_t length = in.u8();
-  if (length >= 0x80) {
-    const auto octets = length & 0x7F;
-    if (octets == 0 || octets > 4) return std::nullopt;
-    length = 0;
-    for (std::uint64_t i = 0; i < octets; ++i) length = length << 8 | in.u8();
-  }
-  in.skip(length);
-  if (!in.ok()) return std::nullopt;
-  return in.at();
+  const unsigned char* at = bytes.data();
+  long length = 0;
+  int tag = 0, tag_class = 0;
+  constexpr int failed = 0x80, indefinite_length = 0x01;
+  const int result = ASN1_get_object(&at, &length, &tag, &tag_class, static_cast<long>(bytes.size()));
+  ERR_clear_error();
+  if ((result & failed) != 0 || (result & indefinite_length) != 0) return std::nullopt;
+  return static_cast<std::size_t>(at - bytes.data()) + static_cast<std::size_t>(length);
 }
 
 }  // namespace ingot::crypto

@@ -46,10 +46,8 @@ std::string render_report(const Verdict& verdict);
 struct EarTerms {
   std::int64_t issued_at = 0;
   std::int64_t expires_at = 0;
-  std::string node;
-  Buffer nonce;           ///< of the evidence; may be empty
-  bool enrolled = false;  ///< the attestation key was compared with an enrolment
-  bool files_judged = false;
+  std::string node;  ///< of the enrolment that the key was compared with; empty: nobody vouches for a node's name
+  Buffer nonce;      ///< that the evidence answers; may be empty
 };
 std::string ear_claims(const Verdict& verdict, const EarTerms& terms);
 

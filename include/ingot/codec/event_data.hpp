@@ -11,6 +11,10 @@
 
 namespace ingot::codec {
 
+/// An event's data is untrusted: only digests are measured. True when every digest that can be computed is the one over
+/// `bytes`, and there is one.
+bool is_digest_of(const Event& event, Bytes bytes);
+
 /// UEFI_VARIABLE_DATA, which firmware measures for variables.
 struct MeasuredVariable {
   Guid guid;
@@ -20,6 +24,10 @@ struct MeasuredVariable {
 };
 Result<MeasuredVariable> decode_measured_variable(Bytes data);
 Buffer encode_measured_variable(const MeasuredVariable& variable);
+/// "Boot0001": UEFI 2.10, "Globally Defined Variables".
+bool is_boot_entry(std::string_view variable_name);
+/// PK, KEK, db, dbx, dbt and dbr hold signature lists.
+bool is_signature_database(std::string_view variable_name);
 
 /// EFI_LOAD_OPTION (UEFI 2.10, "Load Options"): the content of a Boot#### variable.
 struct LoadOption {
@@ -67,6 +75,8 @@ Result<HandoffTables> decode_handoff_tables(Bytes data, bool described);
 /// UEFI_GPT_DATA: what firmware saw of the partition table.
 struct MeasuredGpt {
   Guid disk;
+  std::uint64_t first_usable_lba = 0;
+  std::uint64_t last_usable_lba = 0;
   std::vector<GptPartition> partitions;
   bool operator==(const MeasuredGpt&) const = default;
 };

@@ -45,6 +45,10 @@ Result<EncodedGpt> encode_gpt(const Gpt& gpt);
 /// Reads the primary table and checks both CRCs, the header's numbers against the disk, and the same of the partitions
 /// as encode_gpt(). The backup is not read: firmware measures and uses the primary one.
 Result<Gpt> decode_gpt(const ByteSource& disk);
+/// Error (malformed) unless the partitions lie between the first and the last block, do not overlap and have a GUID of
+/// their own each: a root file system is found by that GUID, so it must name one partition.
+Result<void> check_gpt_layout(const std::vector<GptPartition>& partitions, std::uint64_t first_usable_lba,
+                              std::uint64_t last_usable_lba);
 /// UEFI_GPT_DATA as firmware measures it (TCG PFP 1.06, "EV_EFI_GPT_EVENT"): the 92-byte header, the number of
 /// non-empty entries (u64), those entries; taken from the disk's own bytes.
 Result<Buffer> gpt_event_data(const ByteSource& disk);

@@ -8,7 +8,7 @@
 namespace ingot::measure {
 
 struct ImageBytes {
-  const ByteSource* disk = nullptr;  ///< disk.raw: GPT event; null: a boot over HTTP, which measures no partition table
+  const ByteSource* disk = nullptr;  ///< disk.raw: GPT event
   const ByteSource* uki = nullptr;   ///< the signed UKI as it lies on the ESP
   Buffer db;                         ///< the db variable's data, to find the authority that lets the UKI start
   std::vector<std::string> phases;
@@ -19,6 +19,10 @@ struct ImageBytes {
 /// caller's. With an empty db the authority event of PCR 7 is left out. Error (crypto) when no certificate of db signed
 /// the UKI: the firmware would refuse it.
 Result<Baseline> predict_image(const ImageBytes& image);
+
+/// The same for an image that is started over HTTP: no partition table, and OVMF measures the UKI twice, as the rig's
+/// boots over HTTP show.
+Result<Baseline> predict_network_boot(const ByteSource& uki, const Buffer& db, const std::vector<std::string>& phases);
 
 /// The variables' share of PCR 7 as firmware measures it: SecureBoot, PK, KEK, db, dbx, separator.
 Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::Variable>& variables);

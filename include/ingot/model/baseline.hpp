@@ -41,6 +41,10 @@ struct ExpectedEvent {
   /// How else an event may match whose digest is another one. Only data that the digest vouches for are judged.
   EventMeaning meaning = {};
 
+  /// One digest alone is right, however often the event may occur.
+  [[nodiscard]] bool is_exact() const {
+    return alternatives.empty() && std::holds_alternative<std::monostate>(meaning);
+  }
   bool operator==(const ExpectedEvent&) const = default;
 };
 inline constexpr std::uint32_t max_block_repeats = 4;

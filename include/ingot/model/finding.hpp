@@ -57,6 +57,7 @@ struct Finding {
   std::string observed;
   std::string cause;  ///< likely cause, one sentence
   Remedy remedy = Remedy::redeploy;
+  std::optional<PcrIndex> pcr = {};  ///< the PCR that it is about, when it is about one
 
   bool operator==(const Finding&) const = default;
 };
@@ -98,6 +99,8 @@ struct Verdict {
   std::vector<Link> chain;
   /// Departures from the default sequence that the model allows: "pcr 5: ExitBootServices retried once".
   std::vector<std::string> notes;
+  /// Measured files (IMA) that this verdict compared with the image's manifest.
+  std::uint64_t files_judged = 0;
   /// What to remember of the node when this verdict is `trusted`; nothing without a valid quote.
   std::optional<NodeState> state;
 

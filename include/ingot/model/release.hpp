@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ingot {
@@ -16,6 +17,10 @@ struct Revocation {
   std::string why;
   bool operator==(const Revocation&) const = default;
 };
+
+/// Null when the release was not taken back.
+const Revocation* find_revocation(const std::vector<Revocation>& revoked, std::string_view profile,
+                                  std::uint64_t version);
 
 /// Profile name to the highest version that a verdict called trusted. File format "ingot-accepted/1".
 using AcceptedVersions = std::map<std::string, std::uint64_t>;
