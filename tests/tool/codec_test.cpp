@@ -18,10 +18,12 @@
 #include "ingot/codec/verity.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/uki.hpp"
+#include "tool.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
 using namespace ingot::codec;
+using namespace ingot::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -30,19 +32,7 @@ const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
 const std::string stub = oracles + "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 constexpr std::uint64_t cap = 64u << 20;
 
-TemporaryFolder scratch() { return TemporaryFolder::create(fs::temp_directory_path(), "ingot-test-").value(); }
-
-std::string output_of(std::vector<std::string> argv) {
-  const auto done = run_checked({.argv = std::move(argv)});
-  if (!done) FAIL(describe(done.error()));
-  return std::string(as_text(done->output));
-}
-
-bool succeeds(std::vector<std::string> argv) {
-  const auto done = run({.argv = std::move(argv)});
-  if (!done) FAIL(describe(done.error()));
-  return done->exit_code == 0;
-}
+bool succeeds(std::vector<std::string> argv) { return run_tool(std::move(argv)).exit_code == 0; }
 
 /// Missing oracles are told, never passed over.
 bool skipped(bool missing, const std::string& why) {

@@ -6,9 +6,9 @@
 #include <sstream>
 
 #include "ingot/base/source.hpp"
-#include "ingot/builder/process.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/event_text.hpp"
+#include "tool.hpp"
 
 using namespace ingot;
 namespace fs = std::filesystem;
@@ -89,19 +89,13 @@ struct Comparison {
 }  // namespace
 
 TEST_CASE("event data: variables, boot entries, images and firmware volumes are what tpm2_eventlog reads") {
-  if (!fs::exists(eventlogs)) {
-    std::cerr << "SKIPPED: event data of other machines were not compared (" << eventlogs << " is not there)\n";
-    return;
-  }
+  if (test::skipped(eventlogs, "event data of other machines were not compared")) return;
   Comparison comparison;
   for (const auto& entry : fs::directory_iterator(eventlogs)) {
     INFO(entry.path().filename().string());
-    builder::Command command;
-    command.argv = {"tpm2_eventlog", entry.path()};
-    const auto done = builder::run(command);
-    REQUIRE(done);
-    const auto theirs = parse_events(std::string(as_text(done->output)));
-    if (done->exit_code != 0 || theirs.empty()) continue;
+    const auto done = test::run_tool({"tpm2_eventlog", entry.path()});
+    const auto theirs = parse_events(std::string(as_text(done.output)));
+    if (done.exit_code != 0 || theirs.empty()) continue;
     const auto log = codec::decode_event_log(read_file(entry.path(), 1u << 20).value());
     REQUIRE(log);
     // It counts the header of a crypto-agile log as an event.

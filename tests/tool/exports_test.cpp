@@ -2,80 +2,44 @@
 #include "ingot/codec/exports.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
-#include "ingot/builder/process.hpp"
 #include "ingot/codec/cel.hpp"
+#include "tool.hpp"
 #include "verifier/check_machine.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
-using builder::TemporaryFolder;
-namespace fs = std::filesystem;
 
 namespace {
 
 const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
 
-builder::Completed run_tool(std::vector<std::string> argv, std::map<std::string, std::string> environment = {}) {
-  builder::Command command;
-  command.argv = std::move(argv);
-  command.environment = std::move(environment);
-  auto done = builder::run(command);
-  if (!done) FAIL(describe(done.error()));
-  return *std::move(done);
-}
-
-/// A software TPM whose PCRs hold what a log leads to.
-builder::Background tpm_that_booted(const codec::EventLog& log, const std::string& folder) {
-  REQUIRE(run_tool({"swtpm_setup", "--tpm2", "--tpmstate", folder, "--pcr-banks", "sha256,sha384"},
-                   {{"XDG_CONFIG_HOME", folder}})
-              .exit_code == 0);
-  builder::Command command;
-  command.argv = {"swtpm",
-                  "socket",
-                  "--tpm2",
-                  "--tpmstate",
-                  "dir=" + folder,
-                  "--server",
-                  "type=unixio,path=" + folder + "/tpm",
-                  "--ctrl",
-                  "type=unixio,path=" + folder + "/tpm.ctrl",
-                  "--flags",
-                  "startup-clear"};
-  auto tpm = builder::Background::start(command, folder + "/swtpm.log").value();
-  for (int i = 0; i < 200 && !fs::exists(folder + "/tpm.ctrl"); ++i) ::usleep(20'000);
+/// The TPM of a machine whose log this is.
+void boot_by(const codec::EventLog& log, const Swtpm& tpm) {
   for (const auto& event : log.events) {
     if (event.type == EventType::EV_NO_ACTION) continue;
     std::string banks;
     for (const auto bank : predicted_banks)
       banks += fmt::format("{}{}={}", banks.empty() ? "" : ",", to_text(bank), to_hex(event.digests.at(bank)));
-    REQUIRE(run_tool({"tpm2_pcrextend", "-T", "swtpm:path=" + folder + "/tpm", fmt::format("{}:{}", event.pcr, banks)})
-                .exit_code == 0);
+    tpm.tool({"tpm2_pcrextend", fmt::format("{}:{}", event.pcr, banks)});
   }
-  return tpm;
 }
 
 }  // namespace
 
 TEST_CASE("export: systemd-pcrlock finds our components in a real log and predicts what the TPM held") {
-  if (!fs::exists(oracles + "/usr/lib/systemd/systemd-pcrlock")) {
-    std::cerr << "SKIPPED: components were not read by systemd-pcrlock (" << oracles << " is not there)\n";
-    return;
-  }
-  const auto folder = TemporaryFolder::create(oracles + "/tmp", "ingot-test-").value();
+  const auto folder = scratch(oracles + "/tmp");  // made by the fixture of all tests in this folder
   const auto inside = folder.path().substr(oracles.size());
   for (const auto& [name, text] : codec::export_pcrlock(baseline(), &platform()))
     REQUIRE(write_file(folder.path() + "/" + name, as_bytes(text)));
   REQUIRE(write_file(folder.path() + "/log", reference().event_log));
-  const auto tpm = tpm_that_booted(reference_log(), folder.path());
+  const Swtpm tpm(folder.path(), {"--pcr-banks", "sha256,sha384"});
+  boot_by(reference_log(), tpm);
   const auto pcrlock = [&](std::vector<std::string> words) {
     std::vector<std::string> argv = {"chroot",
                                      oracles,
@@ -108,7 +72,7 @@ TEST_CASE("export: systemd-pcrlock finds our components in a real log and predic
 }
 
 TEST_CASE("export: an independent CBOR decoder reads the CoRIM, its tags and every PCR") {
-  const auto folder = TemporaryFolder::create(fs::temp_directory_path(), "ingot-test-").value();
+  const auto folder = scratch();
   REQUIRE(write_file(folder.path() + "/corim", codec::export_corim(baseline(), &platform())));
   REQUIRE(write_file(folder.path() + "/read.py", as_bytes(R"(
 import cbor2, json, sys

@@ -17,26 +17,17 @@
 #include "ingot/codec/tpm.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/uki.hpp"
+#include "tool.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
+using namespace ingot::test;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string eventlogs = std::string(INGOT_SHARED) + "/vectors/eventlogs";
 const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
-
-TemporaryFolder scratch() { return TemporaryFolder::create(fs::temp_directory_path(), "ingot-test-").value(); }
-
-std::string output_of(std::vector<std::string> argv, std::map<std::string, std::string> environment = {}) {
-  Command command;
-  command.argv = std::move(argv);
-  command.environment = std::move(environment);
-  const auto done = run_checked(command);
-  if (!done) FAIL(describe(done.error()));
-  return std::string(as_text(done->output));
-}
 
 /// The `pcrs:` block of tpm2_eventlog: "  sha256:" then "    0  : 0x...".
 PcrValues parse_pcrs(const std::string& yaml) {
@@ -56,13 +47,6 @@ PcrValues parse_pcrs(const std::string& yaml) {
       pcrs[*bank][static_cast<PcrIndex>(std::stoul(name))] = parse_hex(line.substr(hex + 2)).value();
   }
   return pcrs;
-}
-
-/// Missing oracles are told, never passed over.
-bool skipped(const std::string& path, const std::string& why) {
-  if (fs::exists(path)) return false;
-  std::cerr << "SKIPPED: " << why << " (" << path << " is not there)\n";
-  return true;
 }
 
 }  // namespace
@@ -219,24 +203,8 @@ TEST_CASE("PCR 11: systemd-measure 257 calculates the same value for each phase"
 TEST_CASE("quotes: what tpm2_quote makes on swtpm with each scheme is read and verified") {
   const auto folder = scratch();
   const auto file = [&](const std::string& name) { return folder.path() + "/" + name; };
-  output_of({"swtpm_setup", "--tpm2", "--tpmstate", folder.path(), "--pcr-banks", "sha256,sha384"},
-            {{"XDG_CONFIG_HOME", folder.path()}});
-  Command command;
-  command.argv = {"swtpm",
-                  "socket",
-                  "--tpm2",
-                  "--tpmstate",
-                  "dir=" + folder.path(),
-                  "--server",
-                  "type=unixio,path=" + file("data"),
-                  "--ctrl",
-                  "type=unixio,path=" + file("data.ctrl"),
-                  "--flags",
-                  "startup-clear"};
-  const auto swtpm = Background::start(command, file("swtpm.log")).value();
-  for (int i = 0; i < 200 && !fs::exists(file("data.ctrl")); ++i) ::usleep(20'000);
-  const std::map<std::string, std::string> tcti = {{"TPM2TOOLS_TCTI", "swtpm:path=" + file("data")}};
-  const auto tpm = [&](std::vector<std::string> argv) { return output_of(std::move(argv), tcti); };
+  const Swtpm swtpm(folder.path(), {"--pcr-banks", "sha256,sha384"});
+  const auto tpm = [&](std::vector<std::string> argv) { return swtpm.tool(std::move(argv)); };
   tpm({"tpm2_createek", "-G", "rsa", "-c", file("ek")});
   struct Row {
     const char* algorithm;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "ima_entry.hpp"
 #include "ingot/crypto/hash.hpp"
 
 using namespace ingot;
@@ -29,15 +30,7 @@ std::vector<Event> userspace() {
            text}};
 }
 
-std::vector<ImaEntry> ima() {
-  ImaEntry entry;
-  entry.template_name = "ima-ng";
-  entry.digest_alg = "sha256";
-  entry.digest = Buffer(32, 9);
-  entry.path = "/usr/bin/ls";
-  REQUIRE(seal_ima_entry(entry));
-  return {entry};
-}
+std::vector<ImaEntry> ima() { return {test::ima_entry("ima-ng", "/usr/bin/ls", Buffer(32, 9))}; }
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
+#include "ima_entry.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/event_log.hpp"
@@ -107,15 +108,9 @@ inline const SoftwareTpm& software_tpm() {
 
 /// The list of a kernel that measures nothing but that it booted (Linux, ima_init.c, "ima_add_boot_aggregate").
 inline std::vector<codec::ImaEntry> boot_aggregate_list(const PcrValues& pcrs) {
-  codec::ImaEntry entry;
-  entry.template_name = "ima-sig";  // Debian 13's default
-  entry.path = "boot_aggregate";
-  entry.digest_alg = "sha256";
   crypto::Hasher hasher(HashAlg::sha256);
   for (PcrIndex pcr = 0; pcr < 10; ++pcr) hasher.update(pcrs.at(HashAlg::sha256).at(pcr));
-  entry.digest = hasher.finish();
-  if (!codec::seal_ima_entry(entry)) throw std::runtime_error("sealing an IMA entry");
-  return {entry};
+  return {ima_entry("ima-sig", "boot_aggregate", hasher.finish())};  // Debian 13's default template
 }
 /// Sets IMA's list, and PCR 10 to what it leads to.
 inline void measure_files(Evidence& evidence, const std::vector<codec::ImaEntry>& list) {

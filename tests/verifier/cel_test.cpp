@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "decoder_checks.hpp"
+#include "ima_entry.hpp"
 #include "ingot/base/writer.hpp"
 #include "ingot/crypto/hash.hpp"
 
@@ -13,12 +14,7 @@ using namespace ingot::codec;
 namespace {
 
 std::vector<CelRecord> records() {
-  ImaEntry ima;
-  ima.template_name = "ima-ng";
-  ima.digest_alg = "sha256";
-  ima.digest = Buffer(32, 3);
-  ima.path = "/usr/bin/ls";
-  REQUIRE(seal_ima_entry(ima));
+  const auto ima = test::ima_entry("ima-ng", "/usr/bin/ls", Buffer(32, 3));
   const Digests digests = {{HashAlg::sha1, Buffer(20, 1)}, {HashAlg::sha256, Buffer(32, 2)}};
   return {{0, 0, digests, CelPcClient{EventType::EV_S_CRTM_VERSION, {0, 0}}},
           {1234, 4, digests, CelPcClient{static_cast<EventType>(0x12345678), {}}},

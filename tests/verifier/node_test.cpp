@@ -14,13 +14,7 @@ Enrolment enrolment() {
 }
 
 codec::ImaEntry file_entry(const std::string& path, std::uint8_t fill) {
-  codec::ImaEntry entry;
-  entry.template_name = "ima-sig";
-  entry.path = path;
-  entry.digest_alg = "sha256";
-  entry.digest = Buffer(32, fill);
-  REQUIRE(codec::seal_ima_entry(entry));
-  return entry;
+  return ima_entry("ima-sig", path, Buffer(32, fill));
 }
 
 const std::vector<FileDigest> manifest = {{"/usr/bin/ls", std::string(64, '1')},
