@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "bench.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/builder/base_tree.hpp"
 #include "ingot/builder/boot_uki.hpp"
@@ -21,36 +22,24 @@
 #include "memory.hpp"
 
 namespace ingot::bench {
+
+void row(std::string_view what, std::string_view ours, std::string_view theirs, std::string_view ratio) {
+  fmt::print("{:<52} {:>12} {:>12} {:>22}\n", what, ours, theirs, ratio);
+  std::fflush(stdout);
+}
+
 namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t mib = 1u << 20;
 constexpr int repetitions = 5;
 
-struct Bench {
-  std::string ingot;   ///< the program under measurement
-  std::string source;  ///< the checkout
-  std::string work;    ///< scratch, kept: caches make the next run shorter
-  std::string peers;   ///< tests/bench/peers
-
-  [[nodiscard]] std::string file(std::string_view name) const { return work + "/" + std::string(name); }
-};
-
-void row(std::string_view what, std::string_view ours, std::string_view theirs, std::string_view ratio) {
-  fmt::print("{:<52} {:>12} {:>12} {:>22}\n", what, ours, theirs, ratio);
-  std::fflush(stdout);
-}
 std::string seconds(double value) { return fmt::format("{:.3f} s", value); }
 
 Result<double> time_of(const std::function<Result<void>()>& work) {
   const auto start = std::chrono::steady_clock::now();
   TRY(work());
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.at(values.size() / 2);
 }
 
 /// Both in turn, so that what else the machine does falls on both.
@@ -261,13 +250,19 @@ Result<void> bench_memory_large(const Bench& bench) {
   return {};
 }
 
+/// What the parts about building need.
+Result<void> prepare_builds(const Bench& bench) {
+  TRY(tool({bench.source + "/tests/rig/base"}));
+  if (!fs::exists(bench.file("keys"))) TRY(signer::init_keys(bench.file("keys")));
+  return prepare_mkosi(bench);
+}
+
 /// `only`: names of parts; empty: all.
 Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
   fs::create_directories(bench.work);
   TRY(tool({bench.peers, "make"}));
-  TRY(tool({bench.source + "/tests/rig/base"}));
-  if (!fs::exists(bench.file("keys"))) TRY(signer::init_keys(bench.file("keys")));
-  TRY(prepare_mkosi(bench));
+  if (only.empty() || std::any_of(only.begin(), only.end(), [](const auto& part) { return !part.starts_with("verify"); }))
+    TRY(prepare_builds(bench));
   const std::vector<std::pair<std::string, std::function<Result<void>()>>> parts = {
       {"verity", [&] { return bench_verity(bench); }},
       {"uki", [&] { return bench_uki(bench); }},
@@ -275,6 +270,8 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
       {"rebuild", [&] { return bench_rebuild(bench); }},
       {"memory", [&] { return bench_memory_profile(bench); }},
       {"memory-large", [&] { return bench_memory_large(bench); }},
+      {"verify", [&] { return bench_verify(bench); }},
+      {"verify-memory", [] { return bench_verify_memory(); }},
   };
   row("", "ours", "theirs", "ratio");
   for (const auto& [name, part] : parts)
@@ -287,7 +284,7 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    fmt::print(stderr, "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|memory|memory-large...]\n");
+    fmt::print(stderr, "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|memory|memory-large|verify|verify-memory...]\n");
     return 3;
   }
   const std::string source = argv[2];

@@ -12,7 +12,7 @@ std::string name_text(Bytes ak_public) {
   return name ? to_hex(*name) : "a key that cannot be read";
 }
 
-void check_identity(const BootQuestion& question, const Evidence& evidence, Verdict& verdict) {
+void check_identity(const NodeQuestion& question, const Evidence& evidence, Verdict& verdict) {
   if (question.enrolment == nullptr) {
     verdict.notes.push_back(
         fmt::format("attestation key {}: that it belongs to this node's TPM is for enrolment to say",
@@ -30,7 +30,7 @@ void check_identity(const BootQuestion& question, const Evidence& evidence, Verd
                                 "another TPM signed, or this one was cleared", Remedy::re_enrol});
 }
 
-void check_channel(const BootQuestion& question, const Evidence& evidence, Verdict& verdict) {
+void check_channel(const NodeQuestion& question, const Evidence& evidence, Verdict& verdict) {
   if (!question.channel_binding || *question.channel_binding == evidence.channel_binding) return;
   verdict.findings.push_back({FindingKind::channel_differs, "channel binding", to_hex(*question.channel_binding),
                               to_hex(evidence.channel_binding),
@@ -57,7 +57,7 @@ void check_clock(const NodeState& last, const codec::TpmClock& clock, Verdict& v
 
 }  // namespace
 
-void check_node(const BootQuestion& question, const Evidence& evidence, const codec::TpmClock& clock,
+void check_node(const NodeQuestion& question, const Evidence& evidence, const codec::TpmClock& clock,
                 Verdict& verdict) {
   check_identity(question, evidence, verdict);
   check_channel(question, evidence, verdict);

@@ -7,6 +7,6 @@
 namespace ingot::check {
 
 /// To be called with a quote whose signature holds. Fills in verdict.state.
-void check_node(const BootQuestion& question, const Evidence& evidence, const codec::TpmClock& clock, Verdict& verdict);
+void check_node(const NodeQuestion& question, const Evidence& evidence, const codec::TpmClock& clock, Verdict& verdict);
 
 }  // namespace ingot::check

@@ -61,16 +61,15 @@ std::optional<Finding> check_key(const codec::TpmPublic& key) {
                        "the key is not an attestation key: with it, software could sign what no TPM said");
 }
 
-void check_freshness(const Evidence& evidence, const codec::TpmQuote& quote, const std::optional<Buffer>& nonce,
-                     QuoteResult& out) {
+void check_freshness(const Evidence& evidence, Bytes binding, const codec::TpmQuote& quote,
+                     const std::optional<Buffer>& nonce, QuoteResult& out) {
   if (!nonce)
     out.notes.push_back("freshness was not checked: no nonce was given");
   else if (*nonce != evidence.nonce)
     out.findings.push_back(quote_finding(FindingKind::quote_nonce_differs, "nonce", to_hex(*nonce),
                                          to_hex(evidence.nonce),
                                          "the evidence answers another question: it may be an old one played again"));
-  const auto binding = codec::quote_binding(evidence);
-  if (quote.extra_data != binding)
+  if (!std::equal(quote.extra_data.begin(), quote.extra_data.end(), binding.begin(), binding.end()))
     out.findings.push_back(quote_finding(
         FindingKind::quote_nonce_differs, "qualifying data", to_hex(binding), to_hex(quote.extra_data),
         "the quote was not made for this nonce, node and these logs: something was replaced after the TPM signed"));
@@ -95,8 +94,14 @@ void check_selection(const Evidence& evidence, const codec::TpmQuote& quote, Has
 
 }  // namespace
 
-QuoteResult check_quote(const Evidence& evidence, const std::optional<Buffer>& nonce,
-                        const std::vector<HashAlg>& banks) {
+Result<AttestationKey> decode_attestation_key(Bytes ak_public) {
+  auto area = TRY(codec::decode_tpm_public(ak_public));
+  auto handle = codec::public_key(area);
+  return AttestationKey{std::move(area), std::move(handle)};
+}
+
+QuoteResult check_quote(const Evidence& evidence, const Result<AttestationKey>& key, Bytes binding,
+                        const std::optional<Buffer>& nonce, const std::vector<HashAlg>& banks) {
   QuoteResult out;
   const auto reject = [&](FindingKind kind, std::string subject, std::string expected, std::string observed,
                           std::string cause) {
@@ -109,7 +114,6 @@ QuoteResult check_quote(const Evidence& evidence, const std::optional<Buffer>& n
     return reject(FindingKind::quote_missing, "quote", "a quote, its signature and the key's public part",
                   "not all of them",
                   "nothing vouches for the PCR values: the node's TPM did not sign, or the agent could not reach it");
-  const auto key = codec::decode_tpm_public(evidence.ak_public);
   if (!key)
     return reject(FindingKind::quote_invalid, "attestation key", "TPMT_PUBLIC", describe(key.error()),
                   "the key cannot be read");
@@ -122,15 +126,19 @@ QuoteResult check_quote(const Evidence& evidence, const std::optional<Buffer>& n
     return reject(FindingKind::quote_invalid, "quote", "TPMS_ATTEST of type TPM_ST_ATTEST_QUOTE",
                   describe(quote.error()), "what was signed is no quote");
   // 2. The key is fit for it, and signed these bytes.
-  if (auto finding = check_key(*key)) out.findings.push_back(*std::move(finding));
+  if (auto finding = check_key(key->area)) out.findings.push_back(*std::move(finding));
   if (signature->scheme.hash == HashAlg::sha1)
     return reject(FindingKind::quote_invalid, "signature", "a hash of 256 bits or more", "sha1",
                   "signatures over SHA-1 can be forged");
-  if (const auto valid = codec::verify_tpm_signature(*key, *signature, evidence.quote_attest); !valid)
+  const auto verify = [&]() -> Result<void> {
+    return codec::verify_tpm_signature(key->area, TRY(Result<crypto::PublicKey>(key->handle)), *signature,
+                                       evidence.quote_attest);
+  };
+  if (const auto valid = verify(); !valid)
     return reject(FindingKind::quote_invalid, "signature", "a signature by the attestation key", valid.error().message,
                   "the quote was changed, or another key signed it");
   // 3. It answers our question, and covers what we need. Only now is its content worth a look.
-  check_freshness(evidence, *quote, nonce, out);
+  check_freshness(evidence, binding, *quote, nonce, out);
   check_selection(evidence, *quote, signature->scheme.hash, banks, out);
   if (!quote->clock.safe) out.notes.push_back("the TPM's clock may have gone back: it was not shut down in order");
   out.clock = quote->clock;

@@ -7,14 +7,23 @@
 
 namespace ingot::check {
 
+/// A TPM's key, ready to verify with.
+struct AttestationKey {
+  codec::TpmPublic area;
+  Result<crypto::PublicKey> handle;
+};
+/// Error (malformed): no TPMT_PUBLIC.
+Result<AttestationKey> decode_attestation_key(Bytes ak_public);
+
 struct QuoteResult {
   std::vector<Finding> findings;
   std::vector<std::string> notes;
   std::optional<codec::TpmClock> clock;  ///< only when the signature is valid
 };
 
-/// `banks` are those that the quote must cover, PCR 0 to 14 of each, no more and no fewer.
-QuoteResult check_quote(const Evidence& evidence, const std::optional<Buffer>& nonce,
-                        const std::vector<HashAlg>& banks);
+/// `banks` are those that the quote must cover, PCR 0 to 14 of each, no more and no fewer. `key`: of
+/// evidence.ak_public; `binding`: codec::quote_binding() of the evidence.
+QuoteResult check_quote(const Evidence& evidence, const Result<AttestationKey>& key, Bytes binding,
+                        const std::optional<Buffer>& nonce, const std::vector<HashAlg>& banks);
 
 }  // namespace ingot::check

@@ -12,8 +12,7 @@ std::string time_text(std::int64_t seconds) {
 
 }  // namespace
 
-void check_release(const BootQuestion& question, Verdict& verdict) {
-  const auto& baseline = *question.baseline;
+void check_release(const Baseline& baseline, const NodeQuestion& question, Verdict& verdict) {
   const auto subject = fmt::format("release {} version {}", baseline.profile, baseline.version);
   if (const auto* revoked = find_revocation(question.revoked, baseline.profile, baseline.version))
     verdict.findings.push_back(

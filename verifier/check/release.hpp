@@ -5,7 +5,7 @@
 
 namespace ingot::check {
 
-/// Rollback, revocation and end of the release that question.baseline describes.
-void check_release(const BootQuestion& question, Verdict& verdict);
+/// Rollback, revocation and end of the release that the baseline describes.
+void check_release(const Baseline& baseline, const NodeQuestion& question, Verdict& verdict);
 
 }  // namespace ingot::check

@@ -71,7 +71,7 @@ Result<AnyLog> from_cel(AnyLogFormat format, const std::vector<CelRecord>& recor
   EventLog firmware;
   firmware.algorithms = common_algorithms(parts.firmware);
   for (auto& event : parts.firmware)
-    std::erase_if(event.digests, [&](const auto& one) {
+    event.digests.erase_if([&](const auto& one) {
       return std::none_of(firmware.algorithms.begin(), firmware.algorithms.end(),
                           [&](const AlgorithmSize& size) { return size.alg == one.first; });
     });

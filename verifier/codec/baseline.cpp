@@ -32,9 +32,10 @@ Result<Digests> decode_digests(const json::Value& object) {
   for (const auto& [name, value] : object.items()) {
     const auto alg = parse_hash_alg(name);
     if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a digest algorithm", name));
-    digests[*alg] = TRY(json::hex(value, name));
-    if (digests[*alg].size() != digest_size_bytes(*alg))
-      return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digests[*alg].size()));
+    const auto digest = TRY(json::hex(value, name));
+    if (digest.size() != digest_size_bytes(*alg))
+      return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digest.size()));
+    digests[*alg] = digest;
   }
   return digests;
 }

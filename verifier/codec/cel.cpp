@@ -60,7 +60,7 @@ void read_digests(Reader& in, Bytes value, Digests& digests) {
     if (!list.ok() || size == 0) continue;  // a bank that we cannot hash is none that we judge by
     if (field.value.size() != size)
       return in.fail_with(fmt::format("a {} digest of {} bytes", to_text(alg), field.value.size()));
-    if (!digests.emplace(alg, to_buffer(field.value)).second) return in.fail_with("two digests of one algorithm");
+    if (!digests.emplace(alg, field.value).second) return in.fail_with("two digests of one algorithm");
   }
   if (!list.ok()) in.fail_with("digests: " + list.error().message);
 }

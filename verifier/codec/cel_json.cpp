@@ -34,12 +34,12 @@ Result<Digests> decode_cel_digests(const json::Value& record) {
   Digests digests;
   for (const auto& one : *TRY(json::array(record, "digests", algorithm_cap))) {
     const auto name = TRY(json::text(one, "hashAlg"));
-    auto digest = TRY(json::hex(*TRY(json::member(one, "digest")), "\"digest\""));
+    const auto digest = TRY(json::hex(*TRY(json::member(one, "digest")), "\"digest\""));
     const auto alg = parse_hash_alg(name);
     if (!alg) continue;  // a bank that we cannot hash is none that we judge by
     if (digest.size() != digest_size_bytes(*alg))
       return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digest.size()));
-    if (!digests.emplace(*alg, std::move(digest)).second)
+    if (!digests.emplace(*alg, digest).second)
       return fail(ErrorCode::malformed, fmt::format("two {} digests", name));
   }
   return digests;

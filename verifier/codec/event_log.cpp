@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
@@ -24,7 +26,7 @@ Event read_legacy_event(Reader& in) {
   Event event;
   event.pcr = in.u32le();
   event.type = static_cast<EventType>(in.u32le());
-  event.digests[HashAlg::sha1] = to_buffer(in.bytes(sha1_size));
+  event.digests.emplace(HashAlg::sha1, in.bytes(sha1_size));
   event.data = to_buffer(in.bytes(in.u32le()));
   return event;
 }
@@ -87,6 +89,7 @@ Event read_event(Reader& in, const std::vector<AlgorithmSize>& algorithms) {
   const std::uint32_t count = in.u32le();
   if (in.ok() && count != algorithms.size())
     in.fail_with(fmt::format("an event with {} digests; the log's header says {}", count, algorithms.size()));
+  event.digests.reserve(algorithms.size());
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     const auto alg = static_cast<HashAlg>(in.u16le());
     const auto found =
@@ -96,7 +99,7 @@ Event read_event(Reader& in, const std::vector<AlgorithmSize>& algorithms) {
     else if (in.ok() && event.digests.contains(alg))
       in.fail_with(fmt::format("two {} digests in one event", to_text(alg)));
     else if (in.ok())
-      event.digests[alg] = to_buffer(in.bytes(found->size_bytes));
+      event.digests.emplace(alg, in.bytes(found->size_bytes));
   }
   event.data = to_buffer(in.bytes(in.u32le()));
   return event;
@@ -160,7 +163,7 @@ Buffer encode_event_log(const EventLog& log) {
   Writer out;
   const auto digest_of = [](const Event& event, const AlgorithmSize& algorithm) {
     const auto found = event.digests.find(algorithm.alg);
-    return found == event.digests.end() ? Buffer(algorithm.size_bytes) : found->second;
+    return found == event.digests.end() ? Digest(algorithm.size_bytes, 0) : found->second;
   };
   if (log.format == LogFormat::sha1) {
     for (const auto& event : log.events) write_legacy_event(out, event, digest_of(event, {HashAlg::sha1, sha1_size}));
@@ -191,12 +194,11 @@ Buffer pcr_start_value(HashAlg alg, PcrIndex pcr, std::uint8_t startup_locality)
   return value;
 }
 
-Buffer extend(HashAlg alg, Bytes pcr, Bytes digest) {
-  Buffer both;
-  both.reserve(pcr.size() + digest.size());
-  both.insert(both.end(), pcr.begin(), pcr.end());
-  both.insert(both.end(), digest.begin(), digest.end());
-  return crypto::hash(alg, both);
+Digest extend(HashAlg alg, Bytes pcr, Bytes digest) {
+  std::array<std::uint8_t, 2 * Digest::cap_bytes> both;
+  if (pcr.size() + digest.size() > both.size()) std::abort();
+  std::copy(digest.begin(), digest.end(), std::copy(pcr.begin(), pcr.end(), both.begin()));
+  return crypto::hash(alg, Bytes(both.data(), pcr.size() + digest.size()));
 }
 
 void extend_into(PcrBank& bank, HashAlg alg, PcrIndex pcr, Bytes digest) {

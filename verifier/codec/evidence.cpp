@@ -106,12 +106,16 @@ Result<Evidence> decode_evidence(Bytes text) {
 }
 
 Buffer quote_binding(const Evidence& evidence) {
+  return quote_binding(evidence, {crypto::sha256(evidence.event_log), crypto::sha256(evidence.userspace_log),
+                                  crypto::sha256(evidence.ima_log)});
+}
+
+Buffer quote_binding(const Evidence& evidence, const LogDigests& logs) {
   Writer out;
   out.text(binding_domain);
   for (const Bytes field : {Bytes(evidence.nonce), as_bytes(evidence.node), Bytes(evidence.channel_binding)})
     out.u32be(static_cast<std::uint32_t>(field.size())).bytes(field);
-  for (const Bytes log : {Bytes(evidence.event_log), Bytes(evidence.userspace_log), Bytes(evidence.ima_log)})
-    out.bytes(crypto::sha256(log));
+  for (const auto* log : {&logs.event_log, &logs.userspace_log, &logs.ima_log}) out.bytes(*log);
   return crypto::sha256(out.view());
 }
 

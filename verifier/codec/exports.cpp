@@ -17,11 +17,13 @@ bool is_certain(const ExpectedEvent& event) { return event.optional_block.empty(
 PcrValues whole_values(const Baseline& baseline, const Platform* platform) {
   PcrValues values;
   const auto add = [&](const PcrValues& from, const std::vector<ExpectedEvent>& events) {
+    const auto is_whole = [&](PcrIndex pcr) {
+      return std::none_of(events.begin(), events.end(),
+                          [&](const ExpectedEvent& event) { return event.pcr == pcr && !event.is_exact(); });
+    };
     for (const auto& [bank, pcrs] : from)
-      for (const auto& [pcr, value] : pcrs) {
-        const auto varies = [&](const ExpectedEvent& event) { return event.pcr == pcr && !event.is_exact(); };
-        if (std::none_of(events.begin(), events.end(), varies)) values[bank][pcr] = value;
-      }
+      for (const auto& [pcr, value] : pcrs)
+        if (is_whole(pcr)) values[bank][pcr] = value;
   };
   if (platform != nullptr) add(platform->pcrs, platform->events);
   add(baseline.pcrs, baseline.events);

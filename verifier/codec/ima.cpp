@@ -61,11 +61,14 @@ std::optional<std::size_t> read_prefix(std::string_view text, bool with_type, st
   return nul + 1;
 }
 
+/// Takes the place of what was there, in the memory that was there.
+void assign(Buffer& to, Bytes bytes) { to.assign(bytes.begin(), bytes.end()); }
+
 void read_digest(Reader& in, Bytes data, bool with_type, ImaEntry& entry) {
   if (data.empty()) return in.fail_with("a digest field without content");
   const auto at = read_prefix(as_text(data), with_type, entry.digest_type, entry.digest_alg);
   if (!at) return in.fail_with("a digest field without an algorithm");
-  entry.digest = to_buffer(data.subspan(*at));
+  assign(entry.digest, data.subspan(*at));
 }
 
 void read_name(Reader& in, Bytes data, ImaEntry& entry) {
@@ -87,17 +90,13 @@ void read_field(Reader& in, Field field, ImaEntry& entry) {
     case Field::name:
       return read_name(in, data, entry);
     case Field::signature:
-      entry.signature = to_buffer(data);
-      return;
+      return assign(entry.signature, data);
     case Field::buffer:
-      entry.buffer = to_buffer(data);
-      return;
+      return assign(entry.buffer, data);
     case Field::modsig_digest:
-      entry.modsig_digest = to_buffer(data);
-      return;
+      return assign(entry.modsig_digest, data);
     case Field::modsig:
-      entry.modsig = to_buffer(data);
-      return;
+      return assign(entry.modsig, data);
     case Field::number:
       return;
   }
@@ -106,7 +105,7 @@ void read_field(Reader& in, Field field, ImaEntry& entry) {
 /// Template "ima": raw digest, length of the name, name without NUL; the kernel hashes the name padded to 256 bytes.
 void read_legacy(Reader& in, ImaEntry& entry) {
   entry.digest_alg = "sha1";
-  entry.digest = to_buffer(in.bytes(legacy_digest_bytes));
+  assign(entry.digest, in.bytes(legacy_digest_bytes));
   const std::uint32_t size = in.u32le();
   if (in.ok() && size >= legacy_name_bytes)
     return in.fail_with(fmt::format("a name of {} bytes in template \"ima\"", size));
@@ -121,7 +120,7 @@ void read_template(Reader& in, ImaEntry& entry) {
   const auto* fields = fields_of(entry.template_name);
   const std::uint32_t size = in.u32le();
   if (in.ok() && fields == nullptr) return in.fail_with("an unknown template");
-  entry.template_data = to_buffer(in.bytes(size));
+  assign(entry.template_data, in.bytes(size));
   if (!in.ok()) return;
   Reader data{entry.template_data};
   for (const auto field : *fields) read_field(data, field, entry);
@@ -129,16 +128,17 @@ void read_template(Reader& in, ImaEntry& entry) {
   if (!data.ok()) in.fail_with("template data: " + data.error().message);
 }
 
-ImaEntry read_entry(Reader& in, std::size_t template_hash_size) {
-  ImaEntry entry;
+/// Into an entry that may hold an earlier one: its memory is used again.
+void read_entry(Reader& in, std::size_t template_hash_size, ImaEntry& entry) {
+  entry.digest_type.clear();
+  for (auto* field : {&entry.signature, &entry.buffer, &entry.modsig_digest, &entry.modsig}) field->clear();
   entry.pcr = in.u32le();
   if (in.ok() && entry.pcr >= pcr_count) in.fail_with(fmt::format("PCR {}; there are 24", entry.pcr));
-  entry.template_hash = to_buffer(in.bytes(template_hash_size));
+  assign(entry.template_hash, in.bytes(template_hash_size));
   const std::uint32_t name_size = in.u32le();
   if (in.ok() && name_size > name_cap_bytes) in.fail_with(fmt::format("a template name of {} bytes", name_size));
   entry.template_name = as_text(in.bytes(in.ok() ? name_size : 0));
   if (in.ok()) read_template(in, entry);
-  return entry;
 }
 
 Buffer field_bytes(Field field, const ImaEntry& entry) {
@@ -278,19 +278,28 @@ bool ImaEntry::is_violation() const {
   return std::all_of(template_hash.begin(), template_hash.end(), [](auto byte) { return byte == 0; });
 }
 
-Result<std::vector<ImaEntry>> decode_ima(Bytes list, std::size_t template_hash_size) {
+Result<void> for_each_ima(Bytes list, const ImaPlace& from, const ImaVisitor& visit, std::size_t template_hash_size) {
+  if (from.offset_bytes > list.size()) return fail(ErrorCode::internal, "an IMA list read from behind its end");
   Reader in{list};
-  std::vector<ImaEntry> entries;
-  while (in.ok() && in.left() > 0) {
-    if (entries.size() == ima_entry_cap) in.fail_with(fmt::format("more than {} entries", ima_entry_cap));
-    auto entry = read_entry(in, template_hash_size);
+  in.skip(from.offset_bytes);
+  ImaEntry entry;
+  for (std::size_t i = from.entry; in.ok() && in.left() > 0; ++i) {
+    if (i == ima_entry_cap) in.fail_with(fmt::format("more than {} entries", ima_entry_cap));
+    read_entry(in, template_hash_size, entry);
     if (!in.ok()) {
       auto error = in.error();
-      error.message = fmt::format("entry {}: {}", entries.size(), error.message);
+      error.message = fmt::format("entry {}: {}", i, error.message);
       return fail(std::move(error));
     }
-    entries.push_back(std::move(entry));
+    visit(entry, {i + 1, in.at()});
   }
+  return {};
+}
+
+Result<std::vector<ImaEntry>> decode_ima(Bytes list, std::size_t template_hash_size) {
+  std::vector<ImaEntry> entries;
+  TRY(for_each_ima(
+      list, {}, [&](const ImaEntry& entry, const ImaPlace&) { entries.push_back(entry); }, template_hash_size));
   return entries;
 }
 
@@ -316,10 +325,13 @@ Result<std::vector<ImaEntry>> decode_ima_ascii(Bytes text) {
   return entries;
 }
 
-Result<std::vector<ImaEntry>> decode_any_ima(Bytes list) {
+bool is_ima_ascii(Bytes list) {
   // A binary list starts with a PCR number of four bytes, of which the upper three are zero.
-  if (list.size() >= 4 && list[1] != 0) return decode_ima_ascii(list);
-  return decode_ima(list);
+  return list.size() >= 4 && list[1] != 0;
+}
+
+Result<std::vector<ImaEntry>> decode_any_ima(Bytes list) {
+  return is_ima_ascii(list) ? decode_ima_ascii(list) : decode_ima(list);
 }
 
 Buffer encode_ima(const std::vector<ImaEntry>& entries) {
@@ -351,8 +363,8 @@ std::string encode_ima_ascii(const std::vector<ImaEntry>& entries) {
   return out;
 }
 
-Buffer ima_extend_value(HashAlg alg, const ImaEntry& entry) {
-  if (entry.is_violation()) return Buffer(digest_size_bytes(alg), 0xFF);
+Digest ima_extend_value(HashAlg alg, const ImaEntry& entry) {
+  if (entry.is_violation()) return {digest_size_bytes(alg), 0xFF};
   return crypto::hash(alg, entry.template_data);
 }
 

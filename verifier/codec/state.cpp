@@ -28,9 +28,10 @@ Result<Digests> read_values(const json::Value& object) {
   for (const auto& [name, value] : object.items()) {
     const auto alg = parse_hash_alg(name);
     if (!alg) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a bank", name));
-    values[*alg] = TRY(json::hex(value, name));
-    if (values[*alg].size() != digest_size_bytes(*alg))
-      return fail(ErrorCode::malformed, fmt::format("a {} value of {} bytes", name, values[*alg].size()));
+    const auto digest = TRY(json::hex(value, name));
+    if (digest.size() != digest_size_bytes(*alg))
+      return fail(ErrorCode::malformed, fmt::format("a {} value of {} bytes", name, digest.size()));
+    values[*alg] = digest;
   }
   return values;
 }

@@ -94,12 +94,16 @@ Result<crypto::PublicKey> public_key(const TpmPublic& object) {
 }
 
 Result<void> verify_tpm_signature(const TpmPublic& key, const TpmSignature& signature, Bytes message) {
+  return verify_tpm_signature(key, TRY(public_key(key)), signature, message);
+}
+
+Result<void> verify_tpm_signature(const TpmPublic& key, const crypto::PublicKey& handle, const TpmSignature& signature,
+                                  Bytes message) {
   const bool is_rsa = std::holds_alternative<TpmRsa>(key.key);
   const TpmScheme& wanted = is_rsa ? std::get<TpmRsa>(key.key).scheme : std::get<TpmEcc>(key.key).scheme;
   // A key that says its scheme signs with no other; a key without one takes the signature's.
   if (wanted.alg != TpmAlg::null && wanted != signature.scheme)
     return fail(ErrorCode::crypto, "the signature's scheme is not the one of its key");
-  const auto handle = TRY(public_key(key));
   const HashAlg hash = signature.scheme.hash;
   switch (signature.scheme.alg) {
     case TpmAlg::rsassa:

@@ -39,7 +39,9 @@ struct Hasher::State {
   explicit State(HashAlg alg) : md(method(alg)), context(EVP_MD_CTX_new()) {
     require(md != nullptr && context != nullptr && EVP_DigestInit_ex(context, md, nullptr) == 1);
   }
-  State(const State&) = delete;
+  State(const State& other) : md(other.md), context(EVP_MD_CTX_new()) {
+    require(context != nullptr && EVP_MD_CTX_copy_ex(context, other.context) == 1);
+  }
   State& operator=(const State&) = delete;
   ~State() { EVP_MD_CTX_free(context); }
   const EVP_MD* md;
@@ -47,6 +49,7 @@ struct Hasher::State {
 };
 
 Hasher::Hasher(HashAlg alg) : state_(std::make_unique<State>(alg)) {}
+Hasher::Hasher(const Hasher& other) : state_(std::make_unique<State>(*other.state_)) {}
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
@@ -63,11 +66,16 @@ Buffer Hasher::finish() {
   return digest;
 }
 
-Buffer hash(HashAlg alg, Bytes bytes) {
+Digest hash(HashAlg alg, Bytes bytes) {
+  // One context for each thread: making one costs as much as hashing an event.
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                                     EVP_MD_CTX_free);
   const EVP_MD* md = method(alg);
-  require(md != nullptr);
-  Buffer digest(static_cast<std::size_t>(EVP_MD_get_size(md)));
-  require(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, md, nullptr) == 1);
+  require(md != nullptr && context != nullptr);
+  Digest digest(static_cast<std::size_t>(EVP_MD_get_size(md)), 0);
+  require(EVP_DigestInit_ex(context.get(), md, nullptr) == 1 &&
+          EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
+          EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
   return digest;
 }
 

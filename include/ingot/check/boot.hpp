@@ -1,6 +1,8 @@
 // Does a boot match its baseline? Alignment of a node's log with the expected events.
 #pragma once
 
+#include <memory>
+
 #include "ingot/base/result.hpp"
 #include "ingot/model/baseline.hpp"
 #include "ingot/model/enrolment.hpp"
@@ -10,10 +12,17 @@
 
 namespace ingot::check {
 
-struct BootQuestion {
+/// What is golden: the same for all nodes of one release and machine class.
+struct GoldenValues {
   const Baseline* baseline = nullptr;
-  const Platform* platform = nullptr;     ///< null: platform PCRs cannot be judged, which is a finding
-  std::vector<Baseline> other_releases;   ///< known releases of the same profile, to name an old one
+  const Platform* platform = nullptr;    ///< null: platform PCRs cannot be judged, which is a finding
+  std::vector<Baseline> other_releases;  ///< known releases of the same profile, to name an old one
+  /// Files of the image; null: IMA's list is not judged.
+  const std::vector<FileDigest>* manifest = nullptr;
+};
+
+/// What is asked of one node, now.
+struct NodeQuestion {
   std::optional<Buffer> nonce;            ///< the nonce that was handed in; none: freshness is a note, not checked
   const Enrolment* enrolment = nullptr;   ///< null: that the key is of this node's TPM is a note, not checked
   std::optional<Buffer> channel_binding;  ///< of the connection; none: not checked
@@ -21,11 +30,32 @@ struct BootQuestion {
   std::vector<Revocation> revoked;        ///< releases that may not run any more
   AcceptedVersions accepted;              ///< the newest version of each profile that was trusted before
   std::int64_t now = 0;                   ///< seconds since 1970; 0: a release's end is not judged
-  /// Files of the image; null: IMA's list is not judged.
-  const std::vector<FileDigest>* manifest = nullptr;
+  bool with_chain = true;                 ///< false: Verdict::chain, which only a report needs, stays empty
 };
 
-/// Errors (malformed) only for evidence that cannot be decoded; everything else is a finding.
+struct BootQuestion : GoldenValues, NodeQuestion {};
+
+/// Judges many boots against the same golden values. What one verdict worked out (decoded keys, logs that came before,
+/// hashes over their beginning) is kept for the next, which changes how long a verdict takes and nothing else. Not for
+/// use by several threads at once.
+class BootChecker {
+ public:
+  /// `golden` and what it points to must stay as they are while the checker is used. `node_cap`: for how many nodes to
+  /// keep what was worked out, about the size of a node's logs each; those longest not seen are forgotten.
+  explicit BootChecker(const GoldenValues& golden, std::size_t node_cap = 1024);
+  BootChecker(BootChecker&&) noexcept;
+  BootChecker& operator=(BootChecker&&) noexcept;
+  ~BootChecker();
+
+  /// Errors (malformed) only for evidence that cannot be decoded; everything else is a finding.
+  Result<Verdict> check(const NodeQuestion& question, const Evidence& evidence);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// One boot alone: as BootChecker::check().
 Result<Verdict> check_boot(const BootQuestion& question, const Evidence& evidence);
 
 /// Platform events (PCR 0-3, 6, and 7 up to its separator) of one machine's log, checked to replay to the PCR

@@ -60,8 +60,8 @@ constexpr bool is_dynamic_pcr(PcrIndex pcr) { return pcr >= 17 && pcr <= 22; }
 
 /// What a PCR holds before its first event: zeroes; PCR 0 ends in the startup locality; ones in those of a D-RTM.
 Buffer pcr_start_value(HashAlg alg, PcrIndex pcr, std::uint8_t startup_locality);
-/// PCR := H(PCR || digest). Precondition: sizes fit `alg`.
-Buffer extend(HashAlg alg, Bytes pcr, Bytes digest);
+/// PCR := H(PCR || digest). Precondition: sizes fit `alg`; both at most 64 bytes.
+Digest extend(HashAlg alg, Bytes pcr, Bytes digest);
 /// Extends one bank's PCR by one digest; it starts from zeroes when it is not there yet, those of a D-RTM, too: an
 /// event in one of them is behind the launch.
 void extend_into(PcrBank& bank, HashAlg alg, PcrIndex pcr, Bytes digest);

@@ -15,6 +15,11 @@ Result<Evidence> decode_evidence(Bytes json);
 /// (each behind its length, u32 big-endian), and the SHA-256 of the event log, the userspace log and the IMA list. So a
 /// quote says whose evidence it is, for which question, through which connection, and which logs go with it.
 Buffer quote_binding(const Evidence& evidence);
+/// The same when the SHA-256 of the logs are known.
+struct LogDigests {
+  Digest event_log, userspace_log, ima_log;
+};
+Buffer quote_binding(const Evidence& evidence, const LogDigests& logs);
 
 /// PCRs that a quote must cover, in each active bank of predicted_banks: 0 to 14.
 inline constexpr PcrIndex quoted_pcr_count = 15;

@@ -2,6 +2,7 @@
 // security/integrity/ima/ima_fs.c, ima_template_lib.c.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,20 @@ Result<std::vector<ImaEntry>> decode_ima(Bytes list, std::size_t template_hash_s
 /// ascii_runtime_measurements. Template data is put together again from the text.
 Result<std::vector<ImaEntry>> decode_ima_ascii(Bytes text);
 /// Either of the two, told apart by the first bytes.
+bool is_ima_ascii(Bytes list);
 Result<std::vector<ImaEntry>> decode_any_ima(Bytes list);
+
+/// A place between two entries of a binary list.
+struct ImaPlace {
+  std::size_t entry = 0;  ///< how many entries are in front of it
+  std::size_t offset_bytes = 0;
+  bool operator==(const ImaPlace&) const = default;
+};
+/// An entry, valid during the call only, and the place behind it.
+using ImaVisitor = std::function<void(const ImaEntry& entry, const ImaPlace& behind)>;
+/// decode_ima() without a copy of each entry, from a place that an earlier visit of the same bytes gave.
+Result<void> for_each_ima(Bytes list, const ImaPlace& from, const ImaVisitor& visit,
+                          std::size_t template_hash_size = 20);
 
 /// Precondition: `template_data` and `template_hash` are those of the entry.
 Buffer encode_ima(const std::vector<ImaEntry>& entries);
@@ -50,7 +64,7 @@ std::string encode_ima_ascii(const std::vector<ImaEntry>& entries);
 
 /// What the kernel extends into the bank `alg` for this entry: the digest over the template data, or ones for a
 /// violation.
-Buffer ima_extend_value(HashAlg alg, const ImaEntry& entry);
+Digest ima_extend_value(HashAlg alg, const ImaEntry& entry);
 
 /// Fills in template_data and the SHA-1 template hash from the fields. Error (unsupported): an unknown template.
 Result<void> seal_ima_entry(ImaEntry& entry);

@@ -174,6 +174,9 @@ Result<Buffer> quoted_pcr_digest(HashAlg alg, const PcrSelections& selections, c
 
 /// Error (crypto) unless `signature` by `key` over `message` is valid.
 Result<void> verify_tpm_signature(const TpmPublic& key, const TpmSignature& signature, Bytes message);
+/// The same with public_key(key) at hand.
+Result<void> verify_tpm_signature(const TpmPublic& key, const crypto::PublicKey& handle, const TpmSignature& signature,
+                                  Bytes message);
 
 // --- building blocks for commands ----------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ namespace ingot::crypto {
 class Hasher {
  public:
   explicit Hasher(HashAlg alg);
+  /// Goes on from what the other has hashed so far.
+  Hasher(const Hasher& other);
   Hasher(Hasher&&) noexcept;
   Hasher& operator=(Hasher&&) noexcept;
   ~Hasher();
@@ -24,8 +26,8 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-Buffer hash(HashAlg alg, Bytes bytes);
-inline Buffer sha256(Bytes bytes) { return hash(HashAlg::sha256, bytes); }
+Digest hash(HashAlg alg, Bytes bytes);
+inline Digest sha256(Bytes bytes) { return hash(HashAlg::sha256, bytes); }
 /// Lower-case hexadecimal SHA-256.
 std::string sha256_hex(Bytes bytes);
 /// One digest per predicted bank.

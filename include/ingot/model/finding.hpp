@@ -106,6 +106,7 @@ struct Verdict {
 
   /// Only with at least one PCR compared and not a single finding.
   [[nodiscard]] bool trusted() const { return findings.empty() && !pcrs.empty(); }
+  bool operator==(const Verdict&) const = default;
 };
 
 }  // namespace ingot

@@ -1,0 +1,25 @@
+// What a boot's logs and PCR values say by themselves, whoever the node is and whenever it is asked. Internal to check/.
+#pragma once
+
+#include "logs.hpp"
+#include "policy.hpp"
+
+namespace ingot::check {
+
+struct LogJudgement {
+  struct Part {
+    std::vector<Finding> findings;
+    std::vector<std::string> notes;
+  };
+  std::vector<HashAlg> banks;  ///< to judge: SHA-256 always, SHA-384 where it is active
+  Part bank;                   ///< about the banks themselves
+  Part boot;                   ///< about replay, events, values and the log's grammar
+  std::vector<Verdict::PcrLine> pcrs;
+  std::vector<Verdict::Link> chain;
+
+  [[nodiscard]] bool is_clean() const { return bank.findings.empty() && boot.findings.empty(); }
+};
+
+LogJudgement judge_logs(const Policy& policy, const Evidence& evidence, const Logs& logs, bool with_chain);
+
+}  // namespace ingot::check
