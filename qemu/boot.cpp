@@ -13,6 +13,7 @@
 #include "ingot/codec/evidence.hpp"
 #include "machine.hpp"
 #include "node.hpp"
+#include "run_folder.hpp"
 #include "swtpm.hpp"
 
 namespace ingot::rig {
@@ -25,15 +26,6 @@ constexpr std::uint64_t log_cap_bytes = 1u << 20;
 constexpr std::uint64_t second_disk_bytes = 64u << 20;
 constexpr std::size_t tail_lines = 20;
 constexpr int poll_ms = 200;
-/// Room for a socket's name below 108 bytes (unix(7), "sun_path").
-constexpr std::size_t run_parent_cap = 64;
-
-/// Sockets need a short path, so a long TMPDIR is passed over.
-std::string run_parent() {
-  std::error_code ec;
-  auto parent = fs::temp_directory_path(ec).string();
-  return ec || parent.size() > run_parent_cap ? "/tmp" : parent;
-}
 
 std::string text_of(const std::string& path, std::uint64_t cap_bytes) {
   const auto text = read_file(path, cap_bytes);

@@ -110,16 +110,18 @@ Result<PcrValues> read_through_second(const std::string& first_control, const st
 
 }  // namespace
 
-Result<SoftwareTpm> SoftwareTpm::start(const std::string& state, const std::string& run) {
+Result<SoftwareTpm> SoftwareTpm::start(const std::string& state, const std::string& run,
+                                       const std::string& command_log) {
   TRY_IN("the software TPM", manufacture(state));
   const std::string socket = run + "/tpm";
   const std::string log = run + "/swtpm.log";
   std::error_code ignored;
   fs::remove(socket, ignored);
-  auto process =
-      TRY(builder::Background::start({.argv = {"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + state, "--ctrl",
-                                               "type=unixio,path=" + socket, "--flags", "startup-clear"}},
-                                     log));
+  std::vector<std::string> argv = {
+      "swtpm",   "socket",       "--tpm2", "--tpmstate", "dir=" + state, "--ctrl", "type=unixio,path=" + socket,
+      "--flags", "startup-clear"};
+  if (!command_log.empty()) argv.insert(argv.end(), {"--log", fmt::format("file={},level=20", command_log)});
+  auto process = TRY(builder::Background::start({.argv = std::move(argv)}, log));
   TRY(wait_for(process, socket, log));
   return SoftwareTpm(std::move(process), run);
 }

@@ -11,8 +11,10 @@ namespace ingot::rig {
 class SoftwareTpm {
  public:
   /// Manufactures the TPM in `state` (EK and certificate by a private CA, SHA-256 and SHA-384 banks) unless it already
-  /// is one, then starts it. Sockets and logs go to `run`, whose path must be short.
-  static Result<SoftwareTpm> start(const std::string& state, const std::string& run);
+  /// is one, then starts it. Sockets and logs go to `run`, whose path must be short. `command_log`: where it logs each
+  /// command; empty: nowhere.
+  static Result<SoftwareTpm> start(const std::string& state, const std::string& run,
+                                   const std::string& command_log = {});
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
   /// PCR 0..23 of SHA-256 and SHA-384, asked from the TPM itself. The machine must have been killed: one that ends by

@@ -27,6 +27,7 @@ struct EnrollArguments {
   std::string activation;
   std::string keys;
   std::string store;
+  bool pin_machine_id = false;
 };
 
 constexpr std::string_view pem_begin = "-----BEGIN CERTIFICATE-----";
@@ -88,6 +89,7 @@ Result<int> run_challenge(const EnrollArguments& arguments) {
   policy.roots = TRY(load_roots(arguments.roots));
   policy.allowed_ek_sha256 = TRY(load_allow_list(arguments.allow));
   policy.now = std::time(nullptr);
+  policy.pin_machine_id = arguments.pin_machine_id;
   const auto started = TRY_IN(arguments.identity, fleet::start_enrolment(arguments.node, identity, policy));
   // The pending record first: a challenge without one could never be finished.
   const auto pending = codec::encode_pending(started.pending);
@@ -145,6 +147,8 @@ void add_enroll(CLI::App& app, Action& action) {
   challenge->add_option("--roots", arguments->roots, "TPM makers' certificate authorities: file (PEM, DER) or folder");
   challenge->add_option("--allow", arguments->allow,
                         "SHA-256 of endorsement keys that need no certificate, one a line");
+  challenge->add_flag("--pin-machine-id", arguments->pin_machine_id,
+                      "Bind the machine id, too: PCR 15 must always hold it (images with systemd.machine_id=firmware)");
   challenge->add_option("--challenge", arguments->challenge, "File to write for the node")->required();
   challenge->add_option("--pending", arguments->pending, "File to write and keep for `ingot enroll finish`")
       ->required();

@@ -6,16 +6,23 @@
 
 #include "cli.hpp"
 #include "documents.hpp"
+#include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
+#include "ingot/builder/cache.hpp"
+#include "ingot/builder/process.hpp"
 #include "ingot/check/boot.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/firmware.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/predict.hpp"
 #include "ingot/measure/uki.hpp"
+#include "ingot/rig/firmware_run.hpp"
 #include "render.hpp"
 
 namespace ingot::cli {
 namespace {
+
+constexpr std::uint64_t tpm_log_cap_bytes = 16u << 20;
 
 struct PlatformArguments {
   std::vector<std::string> evidence;
@@ -26,12 +33,16 @@ struct PlatformArguments {
   std::string firmware;
   std::string vars;
   bool json = false;
+  bool run = false;
+  rig::MachineShape machine;
+  std::string cache = default_cache();
 };
 
 /// What follows from a firmware file and a variable store alone.
 struct ComputedPlatform {
   std::string firmware_sha256;
   bool smm = false;
+  std::vector<codec::FirmwareVolume> volumes;
   std::optional<Digests> dxe_volume;
   std::vector<ExpectedEvent> secure_boot;
 };
@@ -42,10 +53,60 @@ Result<ComputedPlatform> compute(const std::string& firmware_path, const std::st
   const auto volumes = TRY_IN(firmware_path, codec::decode_firmware(firmware));
   computed.firmware_sha256 = crypto::sha256_hex(firmware);
   computed.smm = codec::requires_smm(volumes);
+  computed.volumes = volumes;
   if (const auto* volume = codec::find_dxe_volume(volumes)) computed.dxe_volume = crypto::hash_banks(volume->bytes);
   const auto variables = TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, 16u << 20))));
   computed.secure_boot = TRY_IN(vars_path, measure::secure_boot_events(variables));
   return computed;
+}
+
+/// What the firmware extends in a machine of this shape; run once, then known by the digests of firmware and variables,
+/// the shape and the emulator's release.
+Result<std::vector<rig::Extension>> run_firmware(const PlatformArguments& arguments,
+                                                 const std::string& firmware_sha256) {
+  const auto& shape = arguments.machine;
+  const auto emulator = TRY(builder::run_checked({.argv = {"qemu-system-x86_64", "--version"}}));
+  const auto vars = TRY(read_file(arguments.vars, 16u << 20));
+  builder::StepInputs inputs("firmware-run");
+  inputs.add("firmware", firmware_sha256)
+      .add("vars", crypto::sha256_hex(vars))
+      .add("emulator", std::string(as_text(emulator.output)))
+      .add("memory", fmt::format("{}", shape.memory_mib))
+      .add("cpus", fmt::format("{}", shape.cpus))
+      .add("nic", shape.nic ? "1" : "0")
+      .add("second disk", shape.second_disk ? "1" : "0");
+  TerminalProgress progress;
+  builder::StepCache cache(arguments.cache + "/steps");
+  const auto path = TRY(cache.get(inputs, progress, [&](const std::string& out) -> Result<void> {
+    const auto log = TRY(rig::run_firmware({arguments.firmware, arguments.vars, shape}, progress));
+    return write_file(out, as_bytes(log));
+  }));
+  return rig::read_extensions(as_text(TRY(read_file(path, tpm_log_cap_bytes))));
+}
+
+/// PCR 0 whole: version, PEI volume, DXE volume, separator. Error (unsupported): a firmware that measures otherwise, or
+/// not the volume that its file holds.
+Result<std::vector<ExpectedEvent>> name_pcr_0(const std::vector<rig::Extension>& extensions,
+                                              const ComputedPlatform& computed) {
+  std::vector<Digests> measured;
+  for (const auto& extension : extensions)
+    if (extension.pcr == 0) measured.push_back(extension.digests);
+  if (measured.size() != 4 || !computed.dxe_volume || measured[2] != *computed.dxe_volume)
+    return fail(ErrorCode::unsupported,
+                fmt::format("the firmware extended PCR 0 {} times, not as OVMF does: version, PEI volume, the DXE "
+                            "volume of its file, separator",
+                            measured.size()),
+                "learn the platform from a boot of the probe: `ingot rig learn`");
+  std::string version = "a version that no text of the file is";
+  if (measured[0] == crypto::hash_banks(Buffer(2, 0)))
+    version = "(empty)";
+  else if (const auto text = codec::find_measured_text(computed.volumes, measured[0]))
+    version = *text;
+  return std::vector<ExpectedEvent>{
+      {0, EventType::EV_S_CRTM_VERSION, measured[0], "CRTM version", version, ""},
+      {0, EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB, measured[1], "PEIFV", "in memory, on this machine shape", ""},
+      {0, EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB, measured[2], "DXEFV", "", ""},
+      {0, EventType::EV_SEPARATOR, measured[3], "separator", "", ""}};
 }
 
 Result<int> run_compute(const PlatformArguments& arguments) {
@@ -54,7 +115,11 @@ Result<int> run_compute(const PlatformArguments& arguments) {
   auto events = nlohmann::json::array();
   std::string text =
       fmt::format("firmware sha256 {}\nSMM {}\n", computed.firmware_sha256, computed.smm ? "required" : "not used");
-  if (computed.dxe_volume) {
+  if (arguments.run) {
+    const auto boot_block = TRY(name_pcr_0(TRY(run_firmware(arguments, computed.firmware_sha256)), computed));
+    for (const auto& event : boot_block) events.push_back(to_json(event));
+    text += render_events(boot_block, measure::replay_expected(boot_block, {}));
+  } else if (computed.dxe_volume) {
     const ExpectedEvent event{0, EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB, *computed.dxe_volume, "DXEFV", "", ""};
     events.push_back(to_json(event));
     text += render_events({event}, {});
@@ -145,10 +210,24 @@ void add_platform(CLI::App& app, Action& action) {
   firmware->needs(learn->get_option("--vars"));
   auto* compute = platform->add_subcommand("compute", "What follows from a firmware file and a variable store alone");
   compute->footer(
-      "Example: ingot platform compute /usr/share/OVMF/OVMF_CODE_4M.secboot.fd --vars out/inference/VARS.fd");
+      "Example: ingot platform compute /usr/share/OVMF/OVMF_CODE_4M.secboot.fd --vars out/inference/VARS.fd --run\n"
+      "OVMF hashes its PEI volume in memory, after it has written to it: what comes out depends on memory size, CPUs\n"
+      "and variables. --run starts the firmware alone in such a machine (3 s, no image) and completes PCR 0.");
   compute->add_option("FIRMWARE", arguments->firmware, "Firmware file (CODE.fd)")->required();
   compute->add_option("--vars", arguments->vars, "Variable store (VARS.fd)")->required();
   compute->add_flag("--json", arguments->json, "JSON on standard output");
+  auto* run = compute->add_flag("--run", arguments->run, "Start the firmware alone under QEMU, for the rest of PCR 0");
+  compute->add_option("--memory", arguments->machine.memory_mib, "Memory in MiB")
+      ->needs(run)
+      ->capture_default_str()
+      ->check(CLI::Range(256, 1 << 20));
+  compute->add_option("--cpus", arguments->machine.cpus, "Virtual CPUs")
+      ->needs(run)
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  compute->add_flag("--nic", arguments->machine.nic, "A virtio network card with its option ROM")->needs(run);
+  compute->add_flag("--second-disk", arguments->machine.second_disk, "An empty second disk")->needs(run);
+  compute->add_option("--cache", arguments->cache, "Where what a run told is kept")->capture_default_str();
   learn->callback([=, &action] { action = [arguments] { return run_learn(*arguments); }; });
   compute->callback([=, &action] { action = [arguments] { return run_compute(*arguments); }; });
 }

@@ -12,6 +12,7 @@
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/measure/predict.hpp"
+#include "ingot/rig/firmware_run.hpp"
 #include "ingot/rig/probe_disk.hpp"
 #include "ingot/signer/sign.hpp"
 
@@ -60,6 +61,20 @@ rig::BootRequest request_for(const std::string& out, const rig::MachineShape& sh
   request.shape = shape;
   if (shape.http_boot) request.uki = out + "/" + builder::output::uki;
   return request;
+}
+
+/// PCR 0 as the firmware alone measures it in this machine, told by the TPM, beside what the boot's log says.
+void check_firmware_run(const std::string& out, const rig::MachineShape& shape, const Evidence& booted) {
+  rig::FirmwareRequest request;
+  request.vars = out + "/" + builder::output::vars;
+  request.shape = shape;
+  std::vector<Digests> alone, logged;
+  for (const auto& one : must(rig::read_extensions(must(rig::run_firmware(request, builder::silent_progress())))))
+    if (one.pcr == 0) alone.push_back(one.digests);
+  for (const auto& event : must(codec::decode_event_log(booted.event_log)).events)
+    if (event.pcr == 0 && event.type != EventType::EV_NO_ACTION) logged.push_back(event.digests);
+  CHECK(alone.size() == 4);
+  CHECK(alone == logged);
 }
 
 /// Catch's macros are for one thread: what happens in another comes back as values.
@@ -135,6 +150,7 @@ TEST_CASE("small image: fifty clean boots on seven shapes, predicted = measured,
     INFO(row.name);
     const auto reference = boot(request_for(learner, row.shape));
     REQUIRE(reference.end == BootEnd::evidence);
+    check_firmware_run(learner, row.shape, reference.evidence);
     const auto platform = must(check::learn_platform(reference.evidence));
     check::BootQuestion question;
     question.baseline = row.shape.http_boot ? &from_network : &from_disk;

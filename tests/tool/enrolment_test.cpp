@@ -6,6 +6,7 @@
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/codec/dsse.hpp"
 #include "ingot/crypto/chain.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/fleet/credential.hpp"
@@ -141,6 +142,23 @@ TEST_CASE("enrolment: identity, challenge, activation and record by the command 
                    tpm.file("allow"), "--challenge", tpm.file("challenge"), "--pending", tpm.file("pending")}) == 0);
   CHECK(status_of({ingot_program, "enroll", "challenge", "--node", "gpu-07", "--identity", other.file("id"), "--allow",
                    tpm.file("allow"), "--challenge", tpm.file("challenge"), "--pending", tpm.file("pending")}) == 2);
+
+  // With its machine id, where it has one.
+  const auto pinned = [&](const std::string& id) {
+    auto with_id = identity;
+    with_id.machine_id = id;
+    tpm.write("with-id", codec::encode_identity(with_id));
+    return status_of({ingot_program, "enroll", "challenge", "--node", "gpu-07", "--identity", tpm.file("with-id"),
+                      "--roots", tpm.roots(), "--pin-machine-id", "--challenge", tpm.file("challenge"), "--pending",
+                      tpm.file("pending")});
+  };
+  CHECK(pinned("") == 3);
+  CHECK(pinned("x") == 2);
+  REQUIRE(pinned(std::string(32, 'a')) == 0);
+  REQUIRE(activate(tpm) == 0);
+  REQUIRE(finish() == 0);
+  const auto envelope = codec::decode_dsse(tpm.read("nodes/gpu-07.json")).value();
+  CHECK(codec::decode_enrolment_statement(envelope.payload).value().machine_id == std::string(32, 'a'));
 }
 
 TEST_CASE("enrolment: a ThinkPad's EK certificate, padded as its NV holds it, is about its endorsement key") {

@@ -247,7 +247,8 @@ TEST_CASE("check: phases are measured by systemd, in its own log") {
     log.push_back({11, EventType::EV_IPL, crypto::hash_banks(as_bytes(phase)), to_buffer(as_bytes(phase))});
     for (auto& [bank, values] : evidence.pcrs) values[11] = codec::extend(bank, values[11], log.back().digests[bank]);
   }
-  log.push_back({15, EventType::EV_IPL, crypto::hash_banks(as_bytes("id")), to_buffer(as_bytes("machine-id"))});
+  log.push_back({15, EventType::EV_IPL, crypto::hash_banks(as_bytes("key")), to_buffer(as_bytes("cryptsetup:data"))});
+  for (auto& [bank, values] : evidence.pcrs) values[15] = codec::extend(bank, values[15], log.back().digests[bank]);
   evidence.userspace_log = codec::encode_userspace_log(log);
   test::sign(evidence, test::software_tpm());
   auto asked = question();

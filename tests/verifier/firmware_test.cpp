@@ -56,6 +56,29 @@ TEST_CASE("firmware: no volume, and every coarse truncation, is malformed or has
   }
 }
 
+TEST_CASE("firmware: a measured version is found as a text of the file") {
+  const auto text = [](std::string_view words) {
+    auto bytes = to_utf16le(words);
+    bytes.resize(bytes.size() + 2);
+    return bytes;
+  };
+  codec::FirmwareVolume volume;
+  volume.bytes = Buffer{1, 2, 3, 4};
+  for (const auto* words : {"edk2-stable202502", "Release 2025.02-8"}) {
+    const auto bytes = text(words);
+    volume.bytes.insert(volume.bytes.end(), bytes.begin(), bytes.end());
+  }
+  const auto found = [&](std::string_view words) {
+    return codec::find_measured_text({volume}, crypto::hash_banks(text(words)));
+  };
+  CHECK(found("Release 2025.02-8") == "Release 2025.02-8");
+  CHECK(found("2025.02-8") == "2025.02-8");  // the tail of a longer one
+  CHECK_FALSE(found("2025.02"));
+  CHECK_FALSE(codec::find_measured_text({}, crypto::hash_banks(text("2025.02-8"))));
+  volume.bytes.pop_back();
+  CHECK_FALSE(found("Release 2025.02-8"));  // without its NUL
+}
+
 TEST_CASE("firmware: volumes inside volumes end the walk, not the stack") {
   // Each layer: a volume header, one file, one section of type "volume image".
   Buffer volume;

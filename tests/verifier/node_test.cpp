@@ -42,7 +42,60 @@ void reclock(Evidence& evidence, const codec::TpmClock& clock) {
   sign(evidence, software_tpm(), quote);
 }
 
+/// The reference machine on which systemd measured these texts into PCR 15, and logged `logged`.
+Evidence machine_with_ids(const std::vector<std::string>& measured, const std::vector<std::string>& logged) {
+  auto evidence = reference();
+  for (const auto& text : measured)
+    for (auto& [bank, values] : evidence.pcrs)
+      values[15] = codec::extend(bank, values[15], crypto::hash(bank, as_bytes(text)));
+  std::vector<Event> log;
+  for (std::size_t i = 0; i < logged.size(); ++i) {
+    const auto& hashed = i < measured.size() ? measured[i] : logged[i];
+    log.push_back({15, EventType::EV_IPL, crypto::hash_banks(as_bytes(hashed)), to_buffer(as_bytes(logged[i]))});
+  }
+  evidence.userspace_log = codec::encode_userspace_log(log);
+  sign(evidence, software_tpm());
+  return evidence;
+}
+
 }  // namespace
+
+TEST_CASE("machine id: PCR 15 holds the enrolled one, once, and its log leads to it") {
+  const std::string id(32, 'a'), other(32, 'b');
+  auto enrolled = enrolment();
+  enrolled.machine_id = id;
+  auto asked = question();
+  asked.enrolment = &enrolled;
+  using Texts = std::vector<std::string>;
+  const auto ours = "machine-id:" + id, theirs = "machine-id:" + other, volume = std::string("cryptsetup:data");
+  struct Row {
+    const char* name;
+    Texts measured, logged;
+    Texts kinds;
+  };
+  for (const auto& row : {
+           Row{"the enrolled one", {ours}, {ours}, {}},
+           Row{"and a volume", {ours, volume}, {ours, volume}, {}},
+           Row{"none", {}, {}, {"node-differs"}},
+           Row{"a volume alone", {volume}, {volume}, {"node-differs"}},
+           Row{"another machine's", {theirs}, {theirs}, {"node-differs"}},
+           Row{"both", {ours, theirs}, {ours, theirs}, {"node-differs"}},
+           Row{"twice", {ours, ours}, {ours, ours}, {"node-differs"}},
+           Row{"another's, logged as ours", {theirs}, {ours}, {"node-differs", "log-problem"}},
+           Row{"measured and not logged", {ours}, {}, {"node-differs", "log-replay-differs", "log-replay-differs"}},
+           Row{"logged and not measured", {}, {ours}, {"log-replay-differs", "log-replay-differs"}},
+       }) {
+    INFO(row.name);
+    const auto verdict = verdict_on(machine_with_ids(row.measured, row.logged), asked);
+    INFO(check::render_verdict(verdict));
+    CHECK(kinds(verdict) == row.kinds);
+  }
+  // Not enrolled: told, not judged.
+  enrolled.machine_id.clear();
+  const auto free = verdict_on(machine_with_ids({theirs}, {theirs}), asked);
+  CHECK(free.trusted());
+  CHECK(std::any_of(free.notes.begin(), free.notes.end(), [&](const auto& note) { return contains(note, other); }));
+}
 
 TEST_CASE("threat 13: a nonce that was replayed, is constant or is somebody else's") {
   for (const auto& nonce : {Buffer{1, 2, 3, 5}, Buffer(32, 0), Buffer{1, 2, 3}, Buffer{}}) {

@@ -286,7 +286,7 @@ TEST_CASE("threat 15: a selection smaller than, or other than, what the policy n
   };
   for (const auto& row :
        {Row{"a bank less", [](auto& s) { s.pop_back(); }}, Row{"a bank twice", [](auto& s) { s.push_back(s.front()); }},
-        Row{"a PCR more", [](auto& s) { s.front().pcrs.push_back(15); }},
+        Row{"a PCR more", [](auto& s) { s.front().pcrs.push_back(16); }},
         Row{"one bank empty", [](auto& s) { s.front().pcrs.clear(); }}, Row{"nothing", [](auto& s) { s.clear(); }}}) {
     auto evidence = reference();
     auto quote = quote_of(evidence);

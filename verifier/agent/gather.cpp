@@ -47,7 +47,7 @@ Buffer read_optional(const char* path) {
   return bytes ? *std::move(bytes) : Buffer{};
 }
 
-/// PCR 0 to 14 of every active bank that a baseline predicts.
+/// PCR 0 to 15 of every active bank that a baseline predicts.
 Result<codec::PcrSelections> quoted_selections(TpmDevice& tpm) {
   codec::PcrSelections selections;
   for (const auto& active : TRY(tpm.active_banks())) {

@@ -35,6 +35,7 @@ struct Hasher::State {
 };
 
 Hasher::Hasher(HashAlg alg) : state_(std::make_unique<State>(alg)) {}
+Hasher::Hasher(const Hasher& other) : state_(std::make_unique<State>(*other.state_)) {}
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
@@ -54,6 +55,6 @@ Buffer Hasher::finish() {
   return digest;
 }
 
-Buffer hash(HashAlg alg, Bytes bytes) { return Hasher(alg).update(bytes).finish(); }
+Digest hash(HashAlg alg, Bytes bytes) { return Hasher(alg).update(bytes).finish(); }
 
 }  // namespace ingot::crypto

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "ingot/base/source.hpp"
+
 namespace ingot::agent {
 namespace {
 
 // TCG EK Credential Profile 2.5, "NV Index Assignments": certificates of the issuers.
 constexpr std::uint32_t first_chain_index = 0x01C00100;
 constexpr std::uint32_t chain_index_count = 16;
+constexpr std::uint64_t machine_id_bytes = 64;
 
 /// A key in the TPM for as long as it lives.
 class ScopedKey {
@@ -55,6 +58,10 @@ Result<TpmIdentity> read_identity(TpmDevice& tpm, codec::KeyKind key) {
   identity.ek_public = ek.public_area();
   const auto ak = TRY_IN("making the attestation key", ScopedKey::create(tpm, codec::attestation_key_template(key)));
   identity.ak_public = ak.public_area();
+  if (const auto id = read_file("/etc/machine-id", machine_id_bytes)) {
+    const auto text = as_text(*id);
+    identity.machine_id = text.substr(0, text.find('\n'));
+  }
   return identity;
 }
 

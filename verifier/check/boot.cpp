@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <list>
 #include <unordered_map>
 
@@ -77,32 +78,31 @@ bool starts_with(Bytes bytes, Bytes beginning) {
   return bytes.size() >= beginning.size() && std::equal(beginning.begin(), beginning.end(), bytes.begin());
 }
 
-/// The values that a LogJudgement looks at: the judged PCRs, and which banks there are.
-PcrValues judged_values(PcrValues pcrs) {
-  for (auto& [bank, values] : pcrs)
-    std::erase_if(values, [](const auto& one) {
-      return std::find(std::begin(judged_pcrs), std::end(judged_pcrs), one.first) == std::end(judged_pcrs);
-    });
-  return pcrs;
-}
-bool has_judged_values(const PcrValues& pcrs, const PcrValues& judged) {
-  if (pcrs.size() != judged.size()) return false;
-  return std::all_of(judged.begin(), judged.end(), [&](const auto& bank) {
-    const auto values = pcrs.find(bank.first);
-    return values != pcrs.end() && std::all_of(std::begin(judged_pcrs), std::end(judged_pcrs), [&](PcrIndex pcr) {
-             const auto left = values->second.find(pcr);
-             const auto right = bank.second.find(pcr);
-             const bool none = left == values->second.end();
-             return none == (right == bank.second.end()) && (none || left->second == right->second);
-           });
-  });
+/// The values that a LogJudgement looks at: those of the PCRs that it replays, no bytes for one that is not there.
+struct JudgedBank {
+  HashAlg alg{};
+  std::array<Digest, std::size(replayed_pcrs)> values;
+  bool operator==(const JudgedBank&) const = default;
+};
+std::vector<JudgedBank> judged_values(const PcrValues& pcrs) {
+  std::vector<JudgedBank> banks;
+  banks.reserve(pcrs.size());
+  for (const auto& [alg, values] : pcrs) {
+    auto& bank = banks.emplace_back();
+    bank.alg = alg;
+    for (std::size_t i = 0; i < bank.values.size(); ++i) {
+      const auto value = values.find(replayed_pcrs[i]);
+      if (value != values.end()) bank.values[i] = value->second;
+    }
+  }
+  return banks;
 }
 
 /// A boot whose logs and values were found clean.
 struct KnownBoot {
   Buffer event_log, userspace_log;
   codec::LogDigests digests;  ///< of the two; `ima_log` is not used
-  PcrValues pcrs;  ///< judged_values()
+  std::vector<JudgedBank> values;
   bool with_chain = false;
   LogJudgement judgement;
 };
@@ -167,7 +167,8 @@ struct BootChecker::State {
       const auto found = boots.find(boot_key(out.digests));
       if (found != boots.end()) out.boot = found->second.lock();
     }
-    if (out.boot && (!has_judged_values(evidence.pcrs, out.boot->pcrs) || (question.with_chain && !out.boot->with_chain)))
+    if (out.boot &&
+        (judged_values(evidence.pcrs) != out.boot->values || (question.with_chain && !out.boot->with_chain)))
       out.boot = nullptr;
     out.list_goes_on = out.node != nullptr && starts_with(evidence.ima_log, out.node->ima_log);
     if (out.list_goes_on) out.ima_hash = crypto::Hasher(out.node->ima_hash);
@@ -213,9 +214,9 @@ Result<Verdict> BootChecker::check(const NodeQuestion& question, const Evidence&
   std::optional<Logs> logs;
   if (!recalled.boot) {
     logs = TRY(Logs::decode(evidence));
-    recalled.boot = std::make_shared<KnownBoot>(
-        KnownBoot{evidence.event_log, evidence.userspace_log, recalled.digests, judged_values(evidence.pcrs),
-                  question.with_chain, judge_logs(policy, evidence, *logs, question.with_chain)});
+    recalled.boot = std::make_shared<KnownBoot>(KnownBoot{evidence.event_log, evidence.userspace_log, recalled.digests,
+                                                          judged_values(evidence.pcrs), question.with_chain,
+                                                          judge_logs(policy, evidence, *logs, question.with_chain)});
   }
   const auto& judgement = recalled.boot->judgement;
   Verdict verdict;
@@ -235,7 +236,7 @@ Result<Verdict> BootChecker::check(const NodeQuestion& question, const Evidence&
   const auto quote = check_quote(evidence, new_key ? *new_key : recalled.node->key,
                                  codec::quote_binding(evidence, recalled.digests), question.nonce, judgement.banks);
   add({quote.findings, quote.notes});
-  if (quote.clock) check_node(question, evidence, *quote.clock, verdict);
+  if (quote.clock) check_node(question, evidence, judgement.machine_ids, *quote.clock, verdict);
   // 3. Do the logs lead to the values, and is each PCR what was predicted?
   add(judgement.boot);
   verdict.pcrs = judgement.pcrs;

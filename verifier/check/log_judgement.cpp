@@ -7,12 +7,14 @@
 
 #include "explain.hpp"
 #include "ingot/check/grammar.hpp"
+#include "ingot/codec/event_data.hpp"
 #include "ingot/codec/event_log.hpp"
 #include "ingot/codec/event_text.hpp"
 
 namespace ingot::check {
 namespace {
 
+constexpr PcrIndex machine_pcr = 15;
 /// The order in which findings help most: what names a component of the image, then what follows from it.
 constexpr PcrIndex report_order[] = {11, 9, 12, 13, 14, 5, 8, 7, 4, 0, 1, 2, 3, 6};
 
@@ -121,9 +123,9 @@ struct Judge {
 
   [[nodiscard]] std::optional<Digest> expected_value(HashAlg bank, PcrIndex pcr, const Alignment& alignment) const {
     if (!may_judge_events(pcr)) return std::nullopt;
-    const bool usual = alignment.taken.empty() &&
-                       std::all_of(alignment.path.begin(), alignment.path.end(),
-                                   [](const Alignment::Step& step) { return step.taken == nullptr; });
+    const bool usual =
+        alignment.taken.empty() && std::all_of(alignment.path.begin(), alignment.path.end(),
+                                               [](const Alignment::Step& step) { return step.taken == nullptr; });
     return usual ? policy.value(bank, pcr) : value_of_path(bank, pcr, alignment.path, policy.startup_locality());
   }
 
@@ -165,7 +167,7 @@ void check_replay(const Evidence& evidence, const Logs& logs, const std::vector<
     const auto values = evidence.pcrs.find(bank);
     if (values == evidence.pcrs.end()) continue;
     const auto replayed = logs.replay(bank);
-    for (const auto pcr : judged_pcrs) {
+    for (const auto pcr : replayed_pcrs) {
       const auto quoted = values->second.find(pcr);
       if (quoted == values->second.end() || replayed.at(pcr) == quoted->second) continue;
       verdict.findings.push_back(
@@ -174,6 +176,23 @@ void check_replay(const Evidence& evidence, const Logs& logs, const std::vector<
            "the log is not the whole truth: events were cut, added or changed, or the PCR was extended without logging",
            Remedy::investigate, pcr});
     }
+  }
+}
+
+/// systemd-pcrmachine.service(8): "machine-id:" and the id are hashed as they are logged. A record that says it and
+/// hashed something else lies.
+void read_machine_ids(const Logs& logs, LogJudgement& out) {
+  constexpr std::string_view prefix = "machine-id:";
+  for (const auto* event : logs.events_of(machine_pcr)) {
+    const auto text = as_text(event->data);
+    if (!text.starts_with(prefix)) continue;
+    if (codec::is_digest_of(*event, event->data))
+      out.machine_ids.emplace_back(text.substr(prefix.size()));
+    else
+      out.boot.findings.push_back({FindingKind::log_problem, fmt::format("pcr {}, machine-id", machine_pcr),
+                                   "the digest of what the record says", shown("", event->digests),
+                                   "the record's text is not what was measured: the log was edited",
+                                   Remedy::investigate, machine_pcr});
   }
 }
 
@@ -203,6 +222,7 @@ LogJudgement judge_logs(const Policy& policy, const Evidence& evidence, const Lo
   Judge judge{policy, evidence, logs, out.banks, out, with_chain};
   for (const auto pcr : report_order) judge.judge(pcr);
   check_log_grammar(logs, out.boot);
+  read_machine_ids(logs, out);
   std::stable_sort(out.pcrs.begin(), out.pcrs.end(),
                    [](const auto& a, const auto& b) { return std::pair(a.bank, a.pcr) < std::pair(b.bank, b.pcr); });
   return out;

@@ -1,4 +1,5 @@
-// What a boot's logs and PCR values say by themselves, whoever the node is and whenever it is asked. Internal to check/.
+// What a boot's logs and PCR values say by themselves, whoever the node is and whenever it is asked. Internal to
+// check/.
 #pragma once
 
 #include "logs.hpp"
@@ -11,9 +12,10 @@ struct LogJudgement {
     std::vector<Finding> findings;
     std::vector<std::string> notes;
   };
-  std::vector<HashAlg> banks;  ///< to judge: SHA-256 always, SHA-384 where it is active
-  Part bank;                   ///< about the banks themselves
-  Part boot;                   ///< about replay, events, values and the log's grammar
+  std::vector<HashAlg> banks;            ///< to judge: SHA-256 always, SHA-384 where it is active
+  Part bank;                             ///< about the banks themselves
+  Part boot;                             ///< about replay, events, values and the log's grammar
+  std::vector<std::string> machine_ids;  ///< that systemd measured into PCR 15, in order
   std::vector<Verdict::PcrLine> pcrs;
   std::vector<Verdict::Link> chain;
 

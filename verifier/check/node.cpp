@@ -1,6 +1,7 @@
 #include "node.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tuple>
 
@@ -30,6 +31,20 @@ void check_identity(const NodeQuestion& question, const Evidence& evidence, Verd
                                 "another TPM signed, or this one was cleared", Remedy::re_enrol});
 }
 
+/// Measured once, by systemd: a second id would be anybody's who may write to the TPM.
+void check_machine_id(const NodeQuestion& question, const std::vector<std::string>& measured, Verdict& verdict) {
+  const auto text = measured.empty() ? std::string("none was measured") : fmt::format("{}", fmt::join(measured, ", "));
+  if (question.enrolment == nullptr || question.enrolment->machine_id.empty()) {
+    if (!measured.empty())
+      verdict.notes.push_back(fmt::format("pcr 15: machine id {}; none is enrolled to compare it with", text));
+    return;
+  }
+  if (measured == std::vector{question.enrolment->machine_id}) return;
+  verdict.findings.push_back({FindingKind::node_differs, "pcr 15, machine-id", question.enrolment->machine_id, text,
+                              "the node's file system or firmware is another machine's, or the id was made anew",
+                              Remedy::re_enrol, 15});
+}
+
 void check_channel(const NodeQuestion& question, const Evidence& evidence, Verdict& verdict) {
   if (!question.channel_binding || *question.channel_binding == evidence.channel_binding) return;
   verdict.findings.push_back({FindingKind::channel_differs, "channel binding", to_hex(*question.channel_binding),
@@ -57,9 +72,10 @@ void check_clock(const NodeState& last, const codec::TpmClock& clock, Verdict& v
 
 }  // namespace
 
-void check_node(const NodeQuestion& question, const Evidence& evidence, const codec::TpmClock& clock,
-                Verdict& verdict) {
+void check_node(const NodeQuestion& question, const Evidence& evidence, const std::vector<std::string>& machine_ids,
+                const codec::TpmClock& clock, Verdict& verdict) {
   check_identity(question, evidence, verdict);
+  check_machine_id(question, machine_ids, verdict);
   check_channel(question, evidence, verdict);
   if (question.last != nullptr) check_clock(*question.last, clock, verdict);
   verdict.state = NodeState{evidence.node, clock.reset_count, clock.restart_count, clock.clock_ms, 0, {}};

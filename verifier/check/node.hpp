@@ -6,7 +6,8 @@
 
 namespace ingot::check {
 
-/// To be called with a quote whose signature holds. Fills in verdict.state.
-void check_node(const NodeQuestion& question, const Evidence& evidence, const codec::TpmClock& clock, Verdict& verdict);
+/// To be called with a quote whose signature holds. `machine_ids`: those that PCR 15 holds. Fills in verdict.state.
+void check_node(const NodeQuestion& question, const Evidence& evidence, const std::vector<std::string>& machine_ids,
+                const codec::TpmClock& clock, Verdict& verdict);
 
 }  // namespace ingot::check

@@ -8,8 +8,10 @@
 
 namespace ingot::check {
 
-/// PCR 10 is IMA's and differs in each boot; 15 and above are never predictable.
+/// Those with a predicted value. PCR 10 is IMA's and differs in each boot; 15 and above are never predictable.
 inline constexpr PcrIndex judged_pcrs[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14};
+/// Those that firmware's log and systemd's must lead to. PCR 15: machine id, file systems and volume keys.
+inline constexpr PcrIndex replayed_pcrs[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15};
 
 class Policy {
  public:

@@ -21,7 +21,7 @@ struct QuoteResult {
   std::optional<codec::TpmClock> clock;  ///< only when the signature is valid
 };
 
-/// `banks` are those that the quote must cover, PCR 0 to 14 of each, no more and no fewer. `key`: of
+/// `banks` are those that the quote must cover, PCR 0 to 15 of each, no more and no fewer. `key`: of
 /// evidence.ak_public; `binding`: codec::quote_binding() of the evidence.
 QuoteResult check_quote(const Evidence& evidence, const Result<AttestationKey>& key, Bytes binding,
                         const std::optional<Buffer>& nonce, const std::vector<HashAlg>& banks);

@@ -46,13 +46,22 @@ Result<std::vector<std::string>> texts(const json::Value& document, const char* 
   return out;
 }
 
+/// machine-id(5): 32 lower-case hexadecimal digits; none where there is no such member.
+Result<std::string> machine_id(const json::Value& document) {
+  auto id = TRY(json::optional_text(document, "machine_id"));
+  const bool sound = id.empty() || (id.size() == 32 && id.find_first_not_of("0123456789abcdef") == id.npos);
+  if (!sound) return fail(ErrorCode::malformed, "\"machine_id\" is not 32 lower-case hexadecimal digits");
+  return id;
+}
+
 json::Value identity_members(const TpmIdentity& identity) {
   auto chain = json::Value::array();
   for (const auto& certificate : identity.ek_chain) chain.push_back({{"der", to_base64(certificate)}});
   return {{"ek_public", to_base64(identity.ek_public)},
           {"ek_certificate", to_base64(identity.ek_certificate)},
           {"ek_chain", chain},
-          {"ak_public", to_base64(identity.ak_public)}};
+          {"ak_public", to_base64(identity.ak_public)},
+          {"machine_id", identity.machine_id}};
 }
 
 Result<TpmIdentity> read_identity(const json::Value& document) {
@@ -60,6 +69,7 @@ Result<TpmIdentity> read_identity(const json::Value& document) {
   identity.ek_public = TRY(needed(document, "ek_public"));
   identity.ek_certificate = TRY(json::optional_base64(document, "ek_certificate"));
   identity.ak_public = TRY(needed(document, "ak_public"));
+  identity.machine_id = TRY(machine_id(document));
   for (const auto& one : *TRY(json::array(document, "ek_chain", chain_cap))) {
     TRY(json::only(one, {"der"}));
     identity.ek_chain.push_back(TRY(needed(one, "der")));
@@ -76,9 +86,9 @@ std::string encode_identity(const TpmIdentity& identity) {
 }
 
 Result<TpmIdentity> decode_identity(Bytes text) {
-  const auto document =
-      TRY_IN("identity",
-             read_document(text, identity_format, {"format", "ek_public", "ek_certificate", "ek_chain", "ak_public"}));
+  const auto document = TRY_IN(
+      "identity", read_document(text, identity_format,
+                                {"format", "ek_public", "ek_certificate", "ek_chain", "ak_public", "machine_id"}));
   return TRY_IN("identity", read_identity(document));
 }
 
@@ -123,22 +133,29 @@ std::string encode_pending(const PendingEnrolment& pending) {
                       {"identity", identity_members(pending.identity)},
                       {"secret_sha256", to_hex(pending.secret_sha256)},
                       {"trusted_by", pending.trusted_by},
-                      {"notes", pending.notes}});
+                      {"notes", pending.notes},
+                      {"pin_machine_id", pending.pin_machine_id}});
 }
 
 Result<PendingEnrolment> decode_pending(Bytes text) {
-  const auto document = TRY_IN(
-      "pending enrolment",
-      read_document(text, pending_format, {"format", "node", "identity", "secret_sha256", "trusted_by", "notes"}));
+  const auto document =
+      TRY_IN("pending enrolment",
+             read_document(text, pending_format,
+                           {"format", "node", "identity", "secret_sha256", "trusted_by", "notes", "pin_machine_id"}));
   PendingEnrolment pending;
   pending.node = TRY_IN("pending enrolment", json::text(document, "node"));
   const auto* identity = TRY_IN("pending enrolment", json::member(document, "identity"));
-  TRY_IN("pending enrolment", json::only(*identity, {"ek_public", "ek_certificate", "ek_chain", "ak_public"}));
+  TRY_IN("pending enrolment",
+         json::only(*identity, {"ek_public", "ek_certificate", "ek_chain", "ak_public", "machine_id"}));
   pending.identity = TRY_IN("pending enrolment", read_identity(*identity));
   const auto* digest = TRY_IN("pending enrolment", json::member(document, "secret_sha256"));
   pending.secret_sha256 = TRY_IN("pending enrolment", json::hex(*digest, "secret_sha256"));
   pending.trusted_by = TRY_IN("pending enrolment", json::text(document, "trusted_by"));
   pending.notes = TRY_IN("pending enrolment", texts(document, "notes"));
+  if (const auto* pin = json::find(document, "pin_machine_id")) {
+    if (!pin->is_boolean()) return fail(ErrorCode::malformed, "pending enrolment: \"pin_machine_id\" is not a boolean");
+    pending.pin_machine_id = pin->get<bool>();
+  }
   return pending;
 }
 
@@ -147,19 +164,21 @@ std::string encode_enrolment_statement(const Enrolment& enrolment) {
                         {"ek_sha256", enrolment.ek_sha256},
                         {"ak_public", to_base64(enrolment.ak_public)},
                         {"trusted_by", enrolment.trusted_by},
-                        {"notes", enrolment.notes}};
+                        {"notes", enrolment.notes},
+                        {"machine_id", enrolment.machine_id}};
   return encode_statement(enrolment.node, {{"sha256", enrolment.ek_sha256}}, enrolment_type, std::move(predicate));
 }
 
 Result<Enrolment> decode_enrolment_statement(Bytes text) {
   const auto predicate = TRY_IN("enrolment", decode_statement(text, enrolment_type));
-  TRY_IN("enrolment", json::only(predicate, {"node", "ek_sha256", "ak_public", "trusted_by", "notes"}));
+  TRY_IN("enrolment", json::only(predicate, {"node", "ek_sha256", "ak_public", "trusted_by", "notes", "machine_id"}));
   Enrolment enrolment;
   enrolment.node = TRY_IN("enrolment", json::text(predicate, "node"));
   enrolment.ek_sha256 = TRY_IN("enrolment", json::text(predicate, "ek_sha256"));
   enrolment.ak_public = TRY_IN("enrolment", needed(predicate, "ak_public"));
   enrolment.trusted_by = TRY_IN("enrolment", json::text(predicate, "trusted_by"));
   enrolment.notes = TRY_IN("enrolment", texts(predicate, "notes"));
+  enrolment.machine_id = TRY_IN("enrolment", machine_id(predicate));
   return enrolment;
 }
 

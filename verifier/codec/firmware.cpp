@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ingot/base/reader.hpp"
+#include "ingot/crypto/hash.hpp"
 
 namespace ingot::codec {
 namespace {
@@ -182,6 +183,31 @@ const FirmwareVolume* find_dxe_volume(const std::vector<FirmwareVolume>& volumes
   const auto found =
       std::find_if(volumes.begin(), volumes.end(), [](const auto& volume) { return volume.name == dxe_volume_name; });
   return found == volumes.end() ? nullptr : &*found;
+}
+
+std::optional<std::string> find_measured_text(const std::vector<FirmwareVolume>& volumes, const Digests& digests) {
+  constexpr std::size_t text_cap_bytes = 256;
+  const auto wanted = digests.find(HashAlg::sha256);
+  if (wanted == digests.end()) return std::nullopt;
+  const auto is_ascii = [](const Buffer& bytes, std::size_t at) {
+    return bytes[at] >= 0x20 && bytes[at] < 0x7F && bytes[at + 1] == 0;
+  };
+  for (const auto& volume : volumes) {
+    const auto& bytes = volume.bytes;
+    for (std::size_t at = 0; at + 2 <= bytes.size(); at += 2) {
+      std::size_t end = at;
+      while (end + 2 <= bytes.size() && is_ascii(bytes, end)) end += 2;
+      const bool ends_in_nul = end != at && end + 2 <= bytes.size() && bytes[end] == 0 && bytes[end + 1] == 0;
+      if (ends_in_nul && end - at <= text_cap_bytes) {
+        // The text may be the end of a longer one: linkers share tails.
+        for (std::size_t from = at; from < end; from += 2)
+          if (crypto::sha256(Bytes(bytes).subspan(from, end + 2 - from)) == wanted->second)
+            return from_utf16le(Bytes(bytes).subspan(from, end - from));
+      }
+      at = end;
+    }
+  }
+  return std::nullopt;
 }
 
 bool requires_smm(const std::vector<FirmwareVolume>& volumes) {

@@ -121,6 +121,10 @@ Result<StartedEnrolment> start_enrolment(const std::string& node, const TpmIdent
   PendingEnrolment pending;
   pending.node = node;
   pending.identity = identity;
+  pending.pin_machine_id = policy.pin_machine_id;
+  if (policy.pin_machine_id && identity.machine_id.empty())
+    return fail(ErrorCode::usage, "the identity has no machine id to pin",
+                "does the node's image set /etc/machine-id?");
   TRY(check_endorsement_key(identity, policy, pending));
   TRY(check_attestation_key(identity));
   // The name is computed here: one that the node sent could be another key's.
@@ -142,7 +146,8 @@ Result<Enrolment> finish_enrolment(const PendingEnrolment& pending, const Enrolm
     return fail(ErrorCode::crypto, "the activation's secret is not the challenge's",
                 "it answers another challenge, or no TPM opened it");
   auto ek_sha256 = TRY(endorsement_key_sha256(pending.identity.ek_public));
-  return Enrolment{pending.node, std::move(ek_sha256), pending.identity.ak_public, pending.trusted_by, pending.notes};
+  return Enrolment{pending.node,       std::move(ek_sha256), pending.identity.ak_public,
+                   pending.trusted_by, pending.notes,        pending.pin_machine_id ? pending.identity.machine_id : ""};
 }
 
 Result<void> check_bound_once(const std::vector<Enrolment>& known, const Enrolment& fresh) {

@@ -21,7 +21,7 @@ struct LogDigests {
 };
 Buffer quote_binding(const Evidence& evidence, const LogDigests& logs);
 
-/// PCRs that a quote must cover, in each active bank of predicted_banks: 0 to 14.
-inline constexpr PcrIndex quoted_pcr_count = 15;
+/// PCRs that a quote must cover, in each active bank of predicted_banks: 0 to 15.
+inline constexpr PcrIndex quoted_pcr_count = 16;
 
 }  // namespace ingot::codec

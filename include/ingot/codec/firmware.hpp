@@ -6,6 +6,7 @@
 
 #include "ingot/base/guid.hpp"
 #include "ingot/base/result.hpp"
+#include "ingot/model/digest.hpp"
 
 namespace ingot::codec {
 
@@ -25,6 +26,10 @@ Result<std::vector<FirmwareVolume>> decode_firmware(Bytes flash);
 /// The volume with OVMF's DXE drivers (FvNameGuid 7CB8BDC9-F8EB-4F34-AAEA-3EE4AF6516A1), measured unchanged into PCR 0;
 /// null when there is none.
 const FirmwareVolume* find_dxe_volume(const std::vector<FirmwareVolume>& volumes);
+
+/// The UCS-2 text of a volume whose digest, NUL included, this is: how firmware measures its version
+/// (EV_S_CRTM_VERSION). Nothing when no text is.
+std::optional<std::string> find_measured_text(const std::vector<FirmwareVolume>& volumes, const Digests& digests);
 
 /// True when the firmware carries the SMM core: its variable driver then needs a machine with SMM and protected flash.
 bool requires_smm(const std::vector<FirmwareVolume>& volumes);

@@ -13,6 +13,8 @@ struct EnrolmentPolicy {
   std::vector<crypto::Certificate> roots;   ///< TPM makers' certificate authorities, intermediate ones included
   std::set<std::string> allowed_ek_sha256;  ///< endorsement keys by SHA-256 of their SubjectPublicKeyInfo, hexadecimal
   std::int64_t now = 0;                     ///< seconds since 1970
+  /// The node must always measure the machine id that it has now: for images in which that is the same at each boot.
+  bool pin_machine_id = false;
 };
 
 /// Letters, digits, '.', '_' and '-', at most 128, the first a letter or digit: a node id is a file name, too.

@@ -15,6 +15,7 @@ struct TpmIdentity {
   Buffer ek_certificate;         ///< as NV holds it, padding included; may be empty
   std::vector<Buffer> ek_chain;  ///< certificates of its issuers that NV holds, DER, concatenated as they came
   Buffer ak_public;              ///< TPMT_PUBLIC, raw
+  std::string machine_id;        ///< as /etc/machine-id says (machine-id(5)); may be empty
   bool operator==(const TpmIdentity&) const = default;
 };
 
@@ -43,6 +44,7 @@ struct PendingEnrolment {
   Buffer secret_sha256;
   std::string trusted_by;          ///< "EK certificate issued by CN=...", "allow-list"
   std::vector<std::string> notes;  ///< rules that had to be bent, by name
+  bool pin_machine_id = false;     ///< the record is to hold identity.machine_id
   bool operator==(const PendingEnrolment&) const = default;
 };
 
@@ -53,6 +55,7 @@ struct Enrolment {
   Buffer ak_public;       ///< TPMT_PUBLIC, raw
   std::string trusted_by;
   std::vector<std::string> notes;
+  std::string machine_id = {};  ///< that the node must measure into PCR 15, 32 hexadecimal digits; empty: any
   bool operator==(const Enrolment&) const = default;
 };
 
