@@ -1,21 +1,27 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
 #include "cli.hpp"
 #include "documents.hpp"
 #include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
 #include "ingot/codec/exports.hpp"
+#include "ingot/measure/predict.hpp"
 
 namespace ingot::cli {
 namespace {
+
+constexpr std::uint64_t vars_cap_bytes = 16u << 20;
 
 struct ExportArguments {
   std::string format;
   std::string baseline;
   std::string platform;
   std::string manifest;
+  std::string vars;
   std::string key;
   std::string out;
 };
@@ -29,6 +35,20 @@ Result<void> write_pcrlock(const std::string& folder, const Baseline& baseline, 
   for (const auto& [name, text] : codec::export_pcrlock(baseline, platform))
     TRY(write_file(folder + "/" + name, as_bytes(text)));
   return {};
+}
+
+/// The variables, once they are those that machines of this class measure into PCR 7.
+Result<std::vector<codec::Variable>> load_measured_variables(const std::string& path, const Platform& platform) {
+  auto variables = TRY(codec::decode_variable_store(TRY(read_file(path, vars_cap_bytes))));
+  for (const auto& wanted : TRY(measure::secure_boot_events(variables)))
+    if (std::none_of(platform.events.begin(), platform.events.end(), [&](const ExpectedEvent& event) {
+          const auto found = event.digests.find(HashAlg::sha256);
+          return event.pcr == wanted.pcr && found != event.digests.end() &&
+                 found->second == wanted.digests.at(HashAlg::sha256);
+        }))
+      return fail(ErrorCode::usage, fmt::format("its {} is not what the platform's machines measure", wanted.cause),
+                  "give the variable store that the platform was learned with");
+  return variables;
 }
 
 Result<int> run_export(const ExportArguments& arguments) {
@@ -45,6 +65,12 @@ Result<int> run_export(const ExportArguments& arguments) {
     TRY(deliver(arguments.out, codec::export_keylime_runtime_policy(TRY(load_manifest(arguments.manifest, baseline)))));
   } else if (arguments.format == "keylime-tpm") {
     TRY(deliver(arguments.out, codec::export_keylime_tpm_policy(baseline, platform)));
+  } else if (arguments.format == "keylime-measured-boot") {
+    if (platform == nullptr || arguments.vars.empty())
+      return fail(ErrorCode::usage, "a measured-boot reference state is about firmware and Secure Boot keys, too",
+                  "give --platform platform.json and --vars VARS.fd");
+    const auto variables = TRY_IN(arguments.vars, load_measured_variables(arguments.vars, *platform));
+    TRY(deliver(arguments.out, TRY(codec::export_keylime_measured_boot(baseline, *platform, variables))));
   } else if (arguments.format == "corim") {
     TRY(deliver(arguments.out, as_text(codec::export_corim(baseline, platform))));
   } else {
@@ -61,16 +87,19 @@ void add_export(CLI::App& app, Action& action) {
       "pcrlock          components for systemd-pcrlock, a folder\n"
       "keylime-runtime  Keylime's runtime policy: the image's files, for IMA\n"
       "keylime-tpm      Keylime's tpm_policy: PCR values\n"
+      "keylime-measured-boot  Keylime's mb_refstate: firmware, Secure Boot keys, UKI\n"
       "corim            CoRIM (CBOR): reference values for each PCR\n"
       "cel-json         the expected events as a canonical event log\n"
       "Example: ingot export pcrlock --baseline out/inference/baseline.json --platform platform.json --out pcrlock.d");
   auto arguments = std::make_shared<ExportArguments>();
   command->add_option("FORMAT", arguments->format, "One of the forms below")
       ->required()
-      ->check(CLI::IsMember({"pcrlock", "keylime-runtime", "keylime-tpm", "corim", "cel-json"}));
+      ->check(
+          CLI::IsMember({"pcrlock", "keylime-runtime", "keylime-tpm", "keylime-measured-boot", "corim", "cel-json"}));
   command->add_option("--baseline", arguments->baseline, "Signed baseline")->required();
   command->add_option("--platform", arguments->platform, "Signed platform of the machine class");
   command->add_option("--manifest", arguments->manifest, "manifest.json of the same build, for keylime-runtime");
+  command->add_option("--vars", arguments->vars, "VARS.fd of the same build, for keylime-measured-boot");
   command->add_option("--key", arguments->key, "Public key that baselines and platforms are signed with");
   command->add_option("--out", arguments->out, "File or folder to write; default: standard output");
   command->callback([=, &action] { action = [arguments] { return run_export(*arguments); }; });

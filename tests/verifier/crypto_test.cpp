@@ -136,7 +136,7 @@ TEST_CASE("public key: a key that only agrees on secrets cannot verify") {
 
 TEST_CASE("public key: damaged DER and PEM are malformed, with OpenSSL's reasons and no terminal") {
   for (const auto* spki : {v::rsa_spki, v::ec_spki, v::ed_spki})
-    test::rejects_every_prefix(base64(spki), [](Bytes der) { return PublicKey::from_spki_der(der); });
+    test::rejects_every_prefix(base64(spki), [](Bytes der) { return PublicKey::from_spki_der(der).has_value(); });
   auto longer = base64(v::ec_spki);
   longer.push_back(0);
   CHECK(PublicKey::from_spki_der(longer).error().code == ErrorCode::malformed);
@@ -175,7 +175,7 @@ TEST_CASE("certificate: subject, key and bytes") {
 }
 
 TEST_CASE("certificate: damage is malformed") {
-  test::rejects_every_prefix(base64(v::certificate), [](Bytes der) { return Certificate::from_der(der); });
+  test::rejects_every_prefix(base64(v::certificate), [](Bytes der) { return Certificate::from_der(der).has_value(); });
   auto longer = base64(v::certificate);
   longer.push_back(0);
   CHECK(Certificate::from_der(longer).error().code == ErrorCode::malformed);

@@ -9,12 +9,17 @@
 
 namespace ingot::test {
 
-/// Each proper prefix of `whole` is an error.
+/// Each proper prefix of `whole` is an error, which says at which byte.
 template <typename Decode>
 void rejects_every_prefix(Bytes whole, Decode decode) {
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    if (!decode(whole.first(size))) continue;
-    FAIL("a prefix of " << size << " of " << whole.size() << " bytes was taken");
+    const auto decoded = decode(whole.first(size));
+    if (decoded) FAIL("a prefix of " << size << " of " << whole.size() << " bytes was taken");
+    if constexpr (requires { decoded.error().offset_bytes; }) {
+      const auto& error = decoded.error();
+      if (error.code == ErrorCode::malformed && (!error.offset_bytes || *error.offset_bytes > size))
+        FAIL("a prefix of " << size << " bytes: " << describe(error) << ": no place in it");
+    }
   }
   CHECK(decode(whole));
 }

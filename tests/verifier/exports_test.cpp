@@ -5,6 +5,7 @@
 
 #include "check_machine.hpp"
 #include "ingot/codec/cel.hpp"
+#include "ingot/codec/esl.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
@@ -23,6 +24,29 @@ TEST_CASE("export: what varies is in none of the forms that give one value") {
     if (name != "200-ingot-platform-pcr00.pcrlock") continue;
     CHECK(nlohmann::json::parse(text).at("records").size() == 3);
   }
+}
+
+TEST_CASE("export: Keylime's measured-boot state has each firmware of the class, the keys and the UKI") {
+  auto varying = platform();
+  for (auto& event : varying.events)
+    if (event.pcr == 0 && event.cause == "PEIFV") event.alternatives.push_back(crypto::hash_banks(Buffer{1}));
+  const Guid owner = make_guid("605dab50-e046-4300-abb6-3dd810dd8b23");
+  const auto list = codec::encode_signature_lists({{codec::efi_cert_sha256_guid, {}, {{owner, Buffer(32, 0xAB)}}}});
+  const std::vector<codec::Variable> variables = {{"dbx", codec::efi_image_security_database_guid, 0, {}, list}};
+  const auto state = nlohmann::json::parse(codec::export_keylime_measured_boot(baseline(), varying, variables).value());
+  // What Keylime's own check of the form asks for (keylime/mba/elchecking/example.py).
+  for (const auto* member : {"pk", "kek", "db", "dbx", "mokdig", "mokxdig"}) CHECK(state.at(member).is_array());
+  REQUIRE(state.at("scrtm_and_bios").size() == 2);
+  for (const auto& way : state.at("scrtm_and_bios")) {
+    CHECK(way.at("scrtm").at("sha256").get<std::string>().starts_with("0x96a296d224f2"));
+    CHECK(way.at("platform_firmware").size() == 2);
+  }
+  CHECK(state.at("scrtm_and_bios")[0] != state.at("scrtm_and_bios")[1]);
+  CHECK(state.at("dbx")[0].at("SignatureOwner") == "605dab50-e046-4300-abb6-3dd810dd8b23");
+  CHECK(state.at("dbx")[0].at("SignatureData") == "0x" + to_hex(Buffer(32, 0xAB)));
+  CHECK(state.at("kernels")[0].at("uki_authcode_sha256") == "0x" + baseline().uki_authenticode_sha256);
+  CHECK(codec::export_keylime_measured_boot(baseline(), varying, {{"db", owner, 0, {}, {1, 2}}}).error().code ==
+        ErrorCode::malformed);
 }
 
 TEST_CASE("export: Keylime's runtime policy has every file of the image") {

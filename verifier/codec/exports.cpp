@@ -7,6 +7,7 @@
 #include "cbor.hpp"
 #include "cel_json.hpp"
 #include "ingot/codec/cel.hpp"
+#include "ingot/codec/esl.hpp"
 
 namespace ingot::codec {
 namespace {
@@ -35,6 +36,54 @@ std::string pcrlock_text(const std::vector<const ExpectedEvent*>& events) {
   for (const auto* event : events)
     records.push_back({{"pcr", event->pcr}, {"digests", encode_cel_digests(event->digests)}});
   return json::write({{"records", records}});
+}
+
+std::string keylime_hex(Bytes bytes) { return "0x" + to_hex(bytes); }
+
+json::Value keylime_digest(const Digests& digests) {
+  auto out = json::Value::object();
+  for (const auto& [alg, digest] : digests) out[to_text(alg)] = keylime_hex(digest);
+  return out;
+}
+
+/// Every way in which a machine of the class measures its firmware.
+Result<json::Value> keylime_firmware(const Platform& platform) {
+  constexpr std::size_t way_cap = 64;
+  auto ways = json::Value::array();
+  ways.push_back({{"scrtm", json::Value::object()}, {"platform_firmware", json::Value::array()}});
+  for (const auto& event : platform.events) {
+    const bool version = event.type == EventType::EV_S_CRTM_VERSION;
+    const bool blob = event.type == EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB ||
+                      event.type == EventType::EV_EFI_PLATFORM_FIRMWARE_BLOB2;
+    if (event.pcr != 0 || (!version && !blob)) continue;
+    auto choices = event.alternatives;
+    choices.insert(choices.begin(), event.digests);
+    if (ways.size() * choices.size() > way_cap)
+      return fail(ErrorCode::limit, fmt::format("firmware that is measured in more than {} ways", way_cap));
+    auto wider = json::Value::array();
+    for (const auto& way : ways)
+      for (const auto& digests : choices) {
+        auto one = way;
+        if (version)
+          one["scrtm"] = keylime_digest(digests);
+        else
+          one["platform_firmware"].push_back(keylime_digest(digests));
+        wider.push_back(std::move(one));
+      }
+    ways = std::move(wider);
+  }
+  return ways;
+}
+
+Result<json::Value> keylime_keys(const std::vector<Variable>& variables, std::string_view name) {
+  auto keys = json::Value::array();
+  for (const auto& variable : variables) {
+    if (variable.name != name) continue;
+    for (const auto& list : TRY(decode_signature_lists(variable.data)))
+      for (const auto& entry : list.signatures)
+        keys.push_back({{"SignatureOwner", to_text(entry.owner)}, {"SignatureData", keylime_hex(entry.data)}});
+  }
+  return keys;
 }
 
 }  // namespace
@@ -77,6 +126,22 @@ std::string export_keylime_tpm_policy(const Baseline& baseline, const Platform* 
   for (const auto& [bank, pcrs] : whole_values(baseline, platform))
     for (const auto& [pcr, value] : pcrs) policy[std::to_string(pcr)].push_back(to_hex(value));
   return json::write(policy);
+}
+
+Result<std::string> export_keylime_measured_boot(const Baseline& baseline, const Platform& platform,
+                                                 const std::vector<Variable>& variables) {
+  // keylime/mba/elchecking/example.py: members and their forms.
+  json::Value state;
+  state["has_secureboot"] = true;
+  state["scrtm_and_bios"] = TRY(keylime_firmware(platform));
+  state["mokdig"] = json::Value::array();
+  state["mokxdig"] = json::Value::array();
+  state["kernels"].push_back({{"uki_authcode_sha256", "0x" + baseline.uki_authenticode_sha256}});
+  constexpr std::pair<std::string_view, const char*> members[] = {
+      {"PK", "pk"}, {"KEK", "kek"}, {"db", "db"}, {"dbx", "dbx"}};
+  for (const auto& [variable, member] : members)
+    state[member] = TRY_IN(std::string(variable), keylime_keys(variables, variable));
+  return json::write(state);
 }
 
 Buffer export_corim(const Baseline& baseline, const Platform* platform) {

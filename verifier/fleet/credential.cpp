@@ -20,7 +20,7 @@ Result<SharedSecret> share_rsa(const codec::TpmPublic& key, std::string_view lab
   const auto& scheme = std::get<codec::TpmRsa>(key.key).scheme;
   const auto alg = scheme.alg == codec::TpmAlg::oaep ? scheme.hash : key.name_alg;
   SharedSecret secret;
-  secret.seed = crypto::random_bytes(digest_size_bytes(key.name_alg));
+  secret.seed = crypto::random_bytes(digest_size_bytes(alg));
   const auto label_with_nul = std::string(label) + '\0';
   secret.encrypted = TRY(crypto::oaep_encrypt(TRY(codec::public_key(key)), alg, as_bytes(label_with_nul), secret.seed));
   return secret;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ingot/codec/variable_store.hpp"
 #include "ingot/model/baseline.hpp"
 
 namespace ingot::codec {
@@ -20,6 +21,14 @@ std::string export_keylime_runtime_policy(const std::vector<FileDigest>& manifes
 /// Keylime's reference state for a policy that looks at PCRs: {"sha256": {"4": "..."}}; `tpm_policy` of the tenant,
 /// with the PCRs that baseline and platform cover whole.
 std::string export_keylime_tpm_policy(const Baseline& baseline, const Platform* platform);
+
+/// Keylime's measured-boot reference state (mb_refstate), with the members of its policy "example": `scrtm_and_bios`
+/// from the platform, one for each way in which machines of the class differ; `pk`, `kek`, `db` and `dbx` from the
+/// variable store; no MOK. That policy knows shim and GRUB only: `kernels` says "uki_authcode_sha256", which is what a
+/// policy for UKIs compares PCR 4's boot application with. Errors: malformed (a variable that is no signature list),
+/// limit (more than 64 ways).
+Result<std::string> export_keylime_measured_boot(const Baseline& baseline, const Platform& platform,
+                                                 const std::vector<Variable>& variables);
 
 /// CoRIM (draft-ietf-rats-corim): tag 500 around tag 501 with one CoMID, a reference value for each whole PCR of each
 /// bank; the measurement key is the PCR's index.

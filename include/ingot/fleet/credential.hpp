@@ -8,7 +8,7 @@ namespace ingot::fleet {
 
 /// A seed, and the form in which only the TPM that holds the key can get at it.
 struct SharedSecret {
-  Buffer seed;       ///< as many bytes as the key's name algorithm has
+  Buffer seed;       ///< as many bytes as a digest of the key's name algorithm, or of its OAEP scheme
   Buffer encrypted;  ///< TPMU_ENCRYPTED_SECRET: RSA ciphertext, or the ephemeral TPMS_ECC_POINT
 };
 /// "IDENTITY", "DUPLICATE", "SECRET" (without the NUL, which is added where the specification wants it).
