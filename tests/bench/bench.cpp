@@ -1,4 +1,6 @@
 // What Ingot and its peers need for the same work, side by side in one run. Prints ratios; nothing is asserted.
+#include "bench.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +11,6 @@
 #include <string>
 #include <thread>
 
-#include "bench.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/builder/base_tree.hpp"
 #include "ingot/builder/boot_uki.hpp"
@@ -261,7 +262,8 @@ Result<void> prepare_builds(const Bench& bench) {
 Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
   fs::create_directories(bench.work);
   TRY(tool({bench.peers, "make"}));
-  if (only.empty() || std::any_of(only.begin(), only.end(), [](const auto& part) { return !part.starts_with("verify"); }))
+  if (only.empty() ||
+      std::any_of(only.begin(), only.end(), [](const auto& part) { return !part.starts_with("verify"); }))
     TRY(prepare_builds(bench));
   const std::vector<std::pair<std::string, std::function<Result<void>()>>> parts = {
       {"verity", [&] { return bench_verity(bench); }},
@@ -284,7 +286,8 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    fmt::print(stderr, "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|memory|memory-large|verify|verify-memory...]\n");
+    fmt::print(stderr,
+               "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|memory|memory-large|verify|verify-memory...]\n");
     return 3;
   }
   const std::string source = argv[2];

@@ -28,7 +28,7 @@ namespace {
 constexpr std::size_t server_log_bytes = 100'000;
 constexpr std::size_t list_entries = 780;
 constexpr std::size_t manifest_files = 5'000;
-constexpr std::size_t variants = 64;    // pieces of evidence of one node, of which no two have a log in common
+constexpr std::size_t variants = 64;     // pieces of evidence of one node, of which no two have a log in common
 constexpr std::size_t new_entries = 10;  // in the IMA list, between one verdict and the next
 constexpr double measured_seconds = 2;
 
@@ -58,8 +58,7 @@ class RsaTpm {
       quote.selections.push_back({bank, {}});
       for (PcrIndex pcr = 0; pcr < codec::quoted_pcr_count; ++pcr) quote.selections.back().pcrs.push_back(pcr);
     }
-    quote.pcr_digest =
-        codec::quoted_pcr_digest(HashAlg::sha256, quote.selections, evidence.pcrs).value_or(Buffer(32));
+    quote.pcr_digest = codec::quoted_pcr_digest(HashAlg::sha256, quote.selections, evidence.pcrs).value_or(Buffer(32));
     evidence.quote_attest = codec::encode_tpm_quote(quote);
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     Buffer signature(256);
@@ -143,7 +142,9 @@ std::vector<FileDigest> manifest() {
   return files;
 }
 
-codec::ImaEntry measured(const FileDigest& file) { return test::ima_entry("ima-ng", file.path, *parse_hex(file.sha256)); }
+codec::ImaEntry measured(const FileDigest& file) {
+  return test::ima_entry("ima-ng", file.path, *parse_hex(file.sha256));
+}
 
 /// Sets IMA's list, and PCR 10 to what it leads to.
 void set_list(Evidence& evidence, const std::vector<codec::ImaEntry>& list) {
@@ -157,7 +158,8 @@ void set_list(Evidence& evidence, const std::vector<codec::ImaEntry>& list) {
 /// Evidence of a boot of this machine. `variant` goes into what no PCR holds, so that its log is another's.
 Evidence booted(const Machine& machine, std::size_t variant) {
   auto log = machine.log;
-  log.events.insert(log.events.begin(), {0, EventType::EV_NO_ACTION, {}, to_buffer(as_bytes(fmt::format("{:8}", variant)))});
+  log.events.insert(log.events.begin(),
+                    {0, EventType::EV_NO_ACTION, {}, to_buffer(as_bytes(fmt::format("{:8}", variant)))});
   Evidence evidence;
   evidence.node = "node-1";
   evidence.nonce = {1, 2, 3, 4};
@@ -304,8 +306,8 @@ Result<double> peer_rate(const Bench& bench, const Fleet& fleet) {
       "    yaml.load(text, Loader=yaml.CSafeLoader)\n"
       "    count += 1\n"
       "print(count / (time.time() - start))\n";
-  const auto done = TRY(
-      builder::run_checked({.argv = {bench.peers, "run", folder, "python3", "-c", std::string(script)}}));
+  const auto done =
+      TRY(builder::run_checked({.argv = {bench.peers, "run", folder, "python3", "-c", std::string(script)}}));
   return std::stod(std::string(as_text(done.output)));
 }
 

@@ -1,6 +1,5 @@
 // A checker that remembers says what one that never saw the node would say.
 #include <catch2/catch.hpp>
-
 #include <random>
 
 #include "check_machine.hpp"
@@ -82,7 +81,9 @@ TEST_CASE("a checker that remembers says what one that never saw the node would 
   const auto cap = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{1024});
   check::BootChecker checker(golden, cap);
   std::mt19937 random(static_cast<std::uint32_t>(cap));
-  const auto one_of = [&](std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random); };
+  const auto one_of = [&](std::size_t count) {
+    return std::uniform_int_distribution<std::size_t>(0, count - 1)(random);
+  };
   std::optional<NodeState> last;
   std::size_t trusted = 0, refused = 0, malformed = 0;
   for (int round = 0; round < 600; ++round) {

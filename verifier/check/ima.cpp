@@ -28,8 +28,8 @@ Start start_of(const NodeQuestion& question, const Verdict& verdict, const std::
   const auto* last = question.last;
   const bool same_boot = last != nullptr && verdict.state && last->reset_count == verdict.state->reset_count &&
                          last->restart_count == verdict.state->restart_count;
-  if (!same_boot || !std::all_of(banks.begin(), banks.end(),
-                                 [&](const auto bank) { return last->ima_values.contains(bank); }))
+  if (!same_boot ||
+      !std::all_of(banks.begin(), banks.end(), [&](const auto bank) { return last->ima_values.contains(bank); }))
     return first_entry(banks);
   return {last->ima_count, last->ima_values};
 }

@@ -6,8 +6,8 @@
 
 #include "align.hpp"
 #include "ingot/check/boot.hpp"
-#include "ingot/codec/evidence.hpp"
 #include "ingot/codec/event_text.hpp"
+#include "ingot/codec/evidence.hpp"
 #include "learned.hpp"
 #include "logs.hpp"
 #include "quote.hpp"
@@ -108,8 +108,8 @@ Result<void> check_reference_quote(const Evidence& evidence) {
   std::vector<HashAlg> banks;
   for (const auto bank : predicted_banks)
     if (evidence.pcrs.contains(bank)) banks.push_back(bank);
-  const auto quote = check_quote(evidence, decode_attestation_key(evidence.ak_public),
-                                 codec::quote_binding(evidence), std::nullopt, banks);
+  const auto quote = check_quote(evidence, decode_attestation_key(evidence.ak_public), codec::quote_binding(evidence),
+                                 std::nullopt, banks);
   if (quote.findings.empty()) return {};
   return fail(ErrorCode::crypto, fmt::format("the quote does not hold: {}: {}", quote.findings.front().subject,
                                              quote.findings.front().cause));

@@ -39,8 +39,7 @@ Result<Digests> decode_cel_digests(const json::Value& record) {
     if (!alg) continue;  // a bank that we cannot hash is none that we judge by
     if (digest.size() != digest_size_bytes(*alg))
       return fail(ErrorCode::malformed, fmt::format("a {} digest of {} bytes", name, digest.size()));
-    if (!digests.emplace(*alg, digest).second)
-      return fail(ErrorCode::malformed, fmt::format("two {} digests", name));
+    if (!digests.emplace(*alg, digest).second) return fail(ErrorCode::malformed, fmt::format("two {} digests", name));
   }
   return digests;
 }

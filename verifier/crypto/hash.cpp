@@ -68,8 +68,7 @@ Buffer Hasher::finish() {
 
 Digest hash(HashAlg alg, Bytes bytes) {
   // One context for each thread: making one costs as much as hashing an event.
-  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                                     EVP_MD_CTX_free);
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   const EVP_MD* md = method(alg);
   require(md != nullptr && context != nullptr);
   Digest digest(static_cast<std::size_t>(EVP_MD_get_size(md)), 0);
