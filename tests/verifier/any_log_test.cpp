@@ -75,6 +75,19 @@ TEST_CASE("any log: what is no log of any kind is malformed, with the byte") {
   }
 }
 
+TEST_CASE("any log: events without a bank in common are no event log") {
+  const Event first{0, EventType::EV_SEPARATOR, {{HashAlg::sha256, Buffer(32, 1)}}, Buffer(4)};
+  const Event second{1, EventType::EV_SEPARATOR, {{HashAlg::sha384, Buffer(48, 1)}}, Buffer(4)};
+  codec::EventLog log;
+  log.events = {first, second};
+  const auto records = codec::cel_records(log, {}, {});
+  for (const auto& bytes : {codec::encode_cel_tlv(records), to_buffer(as_bytes(codec::encode_cel_json(records)))}) {
+    const auto decoded = codec::decode_any_log(bytes);
+    REQUIRE_FALSE(decoded);
+    CHECK(decoded.error().code == ErrorCode::unsupported);
+  }
+}
+
 TEST_CASE("replay: PCRs of a dynamic launch hold ones until one takes place, and start from zeroes then") {
   CHECK(pcr_start_value(HashAlg::sha256, 17, 3) == Buffer(32, 0xFF));
   CHECK(pcr_start_value(HashAlg::sha256, 22, 0) == Buffer(32, 0xFF));

@@ -70,6 +70,9 @@ Result<AnyLog> from_cel(AnyLogFormat format, const std::vector<CelRecord>& recor
   if (parts.firmware.empty()) return log;
   EventLog firmware;
   firmware.algorithms = common_algorithms(parts.firmware);
+  if (firmware.algorithms.empty())
+    return fail(ErrorCode::unsupported, "a log whose events have no bank in common cannot be replayed",
+                "was it put together from the logs of several machines?");
   for (auto& event : parts.firmware)
     event.digests.erase_if([&](const auto& one) {
       return std::none_of(firmware.algorithms.begin(), firmware.algorithms.end(),
