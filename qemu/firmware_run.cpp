@@ -38,6 +38,19 @@ Result<void> write_empty_disk(const std::string& path) {
 
 }  // namespace
 
+Result<std::string> firmware_run_environment() {
+  const auto version = TRY(builder::run_checked({.argv = {"qemu-system-x86_64", "--version"}}));
+  std::string text(as_text(version.output));
+  for (const auto& word : accelerator()) text += word + " ";
+  const auto processors = read_file("/proc/cpuinfo", log_cap_bytes);
+  if (processors && text.find("host") != std::string::npos) {
+    const auto list = as_text(*processors);
+    const auto model = list.find("model name");
+    if (model != std::string_view::npos) text += list.substr(model, list.find('\n', model) - model);
+  }
+  return text;
+}
+
 Result<std::string> run_firmware(const FirmwareRequest& request, builder::Progress& progress) {
   const std::string firmware = request.firmware.empty() ? default_firmware : request.firmware;
   progress.step("firmware", fmt::format("{}, {} MiB, {} vCPUs", fs::path(firmware).filename().string(),

@@ -13,6 +13,10 @@ std::string quoted(std::string text) {
   return text;
 }
 
+constexpr const char* boot_server = "10.0.2.100";
+
+}  // namespace
+
 /// One thread for all virtual CPUs: with more, one runs into code that Linux is patching on another (see boot.cpp).
 /// TCG works everywhere; /dev/kvm may open and then kill guests, so KVM is the user's word.
 std::vector<std::string> accelerator() {
@@ -20,10 +24,6 @@ std::vector<std::string> accelerator() {
   if (wanted != nullptr && std::string_view(wanted) == "kvm") return {"-accel", "kvm", "-cpu", "host"};
   return {"-accel", "tcg,thread=single", "-cpu", "max"};
 }
-
-constexpr const char* boot_server = "10.0.2.100";
-
-}  // namespace
 
 std::vector<std::string> machine_command(const MachineShape& shape, const std::vector<std::string>& smbios_credentials,
                                          const MachineFiles& files) {

@@ -20,6 +20,9 @@ struct MachineFiles {
   std::string serial;
 };
 
+/// How the machine is run: emulated, or by the host's processor where INGOT_RIG_ACCEL says so.
+std::vector<std::string> accelerator();
+
 std::vector<std::string> machine_command(const MachineShape& shape, const std::vector<std::string>& smbios_credentials,
                                          const MachineFiles& files);
 

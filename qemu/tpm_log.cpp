@@ -62,7 +62,7 @@ Result<std::optional<Extension>> decode_extend(Bytes command) {
 
 Result<std::vector<Extension>> read_extensions(std::string_view log) {
   std::vector<Extension> all;
-  while (!log.empty()) {
+  while (log.find('\n') != std::string_view::npos) {
     const auto line = next_line(log);
     const auto at = line.find(read_mark);
     if (at == std::string_view::npos) continue;

@@ -9,7 +9,6 @@
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/cache.hpp"
-#include "ingot/builder/process.hpp"
 #include "ingot/check/boot.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/firmware.hpp"
@@ -65,18 +64,17 @@ Result<ComputedPlatform> compute(const std::string& firmware_path, const std::st
 Result<std::vector<rig::Extension>> run_firmware(const PlatformArguments& arguments,
                                                  const std::string& firmware_sha256) {
   const auto& shape = arguments.machine;
-  const auto emulator = TRY(builder::run_checked({.argv = {"qemu-system-x86_64", "--version"}}));
   const auto vars = TRY(read_file(arguments.vars, 16u << 20));
   builder::StepInputs inputs("firmware-run");
   inputs.add("firmware", firmware_sha256)
       .add("vars", crypto::sha256_hex(vars))
-      .add("emulator", std::string(as_text(emulator.output)))
+      .add("environment", TRY(rig::firmware_run_environment()))
       .add("memory", fmt::format("{}", shape.memory_mib))
       .add("cpus", fmt::format("{}", shape.cpus))
       .add("nic", shape.nic ? "1" : "0")
       .add("second disk", shape.second_disk ? "1" : "0");
   TerminalProgress progress;
-  builder::StepCache cache(arguments.cache + "/steps");
+  builder::StepCache cache(arguments.cache);
   const auto path = TRY(cache.get(inputs, progress, [&](const std::string& out) -> Result<void> {
     const auto log = TRY(rig::run_firmware({arguments.firmware, arguments.vars, shape}, progress));
     return write_file(out, as_bytes(log));

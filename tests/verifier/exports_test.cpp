@@ -45,8 +45,19 @@ TEST_CASE("export: Keylime's measured-boot state has each firmware of the class,
   CHECK(state.at("dbx")[0].at("SignatureOwner") == "605dab50-e046-4300-abb6-3dd810dd8b23");
   CHECK(state.at("dbx")[0].at("SignatureData") == "0x" + to_hex(Buffer(32, 0xAB)));
   CHECK(state.at("kernels")[0].at("uki_authcode_sha256") == "0x" + baseline().uki_authenticode_sha256);
-  CHECK(codec::export_keylime_measured_boot(baseline(), varying, {{"db", owner, 0, {}, {1, 2}}}).error().code ==
-        ErrorCode::malformed);
+  CHECK(codec::export_keylime_measured_boot(baseline(), varying,
+                                            {{"db", codec::efi_image_security_database_guid, 0, {}, {1, 2}}})
+            .error()
+            .code == ErrorCode::malformed);
+  // What another vendor calls db is not firmware's.
+  const auto foreign = nlohmann::json::parse(
+      codec::export_keylime_measured_boot(baseline(), varying, {{"db", owner, 0, {}, list}}).value());
+  CHECK(foreign.at("db").empty());
+  // A volume that only some machines have.
+  for (auto& event : varying.events)
+    if (event.pcr == 0 && event.cause == "DXEFV") event.optional_block = "DXEFV";
+  const auto some = nlohmann::json::parse(codec::export_keylime_measured_boot(baseline(), varying, {}).value());
+  CHECK(some.at("scrtm_and_bios").size() == 4);
 }
 
 TEST_CASE("export: Keylime's runtime policy has every file of the image") {

@@ -90,6 +90,16 @@ TEST_CASE("machine id: PCR 15 holds the enrolled one, once, and its log leads to
     INFO(check::render_verdict(verdict));
     CHECK(kinds(verdict) == row.kinds);
   }
+  // Said in a bank that nobody judges: it extends nothing, so the values that the TPM signed do not speak of it.
+  auto sideways = machine_with_ids({theirs}, {volume});
+  auto log = codec::decode_userspace_log(sideways.userspace_log).value();
+  log.push_back({15,
+                 EventType::EV_IPL,
+                 {{HashAlg::sha1, crypto::hash(HashAlg::sha1, as_bytes(ours))}},
+                 to_buffer(as_bytes(ours))});
+  sideways.userspace_log = codec::encode_userspace_log(log);
+  sign(sideways, software_tpm());
+  CHECK(kinds(verdict_on(sideways, asked)) == Texts{"log-problem", "log-problem"});
   // Not enrolled: told, not judged.
   enrolled.machine_id.clear();
   const auto free = verdict_on(machine_with_ids({theirs}, {theirs}), asked);

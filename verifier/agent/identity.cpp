@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ingot/base/source.hpp"
+#include "ingot/codec/enrolment.hpp"
 
 namespace ingot::agent {
 namespace {
@@ -59,8 +60,9 @@ Result<TpmIdentity> read_identity(TpmDevice& tpm, codec::KeyKind key) {
   const auto ak = TRY_IN("making the attestation key", ScopedKey::create(tpm, codec::attestation_key_template(key)));
   identity.ak_public = ak.public_area();
   if (const auto id = read_file("/etc/machine-id", machine_id_bytes)) {
-    const auto text = as_text(*id);
-    identity.machine_id = text.substr(0, text.find('\n'));
+    const auto text = as_text(*id).substr(0, as_text(*id).find('\n'));
+    // It may say "uninitialized", too (machine-id(5)).
+    if (codec::is_machine_id(text)) identity.machine_id = text;
   }
   return identity;
 }

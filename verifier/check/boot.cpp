@@ -116,11 +116,13 @@ struct KnownNode {
   Buffer ima_log;
   crypto::Hasher ima_hash;  ///< over `ima_log`
   ImaMemory ima;
+
+  /// A boot that several nodes share is counted for each.
+  [[nodiscard]] std::size_t size_bytes() const {
+    constexpr std::size_t fixed = 16384;  // verdict lines, digests, keys
+    return fixed + ima_log.capacity() + boot->event_log.size() + boot->userspace_log.size();
+  }
 };
-
-}  // namespace
-
-namespace {
 
 /// What of a node's evidence came before.
 struct Recalled {
@@ -139,13 +141,14 @@ std::string boot_key(const codec::LogDigests& digests) {
 
 struct BootChecker::State {
   Policy policy;
-  std::size_t node_cap;
-  std::list<KnownNode> nodes;                                                   ///< the one seen last in front
+  std::size_t memory_cap_bytes;
+  std::size_t memory_bytes = 0;  ///< KnownNode::size_bytes() of all `nodes`
+  std::list<KnownNode> nodes;    ///< the one seen last in front
   std::unordered_map<std::string_view, std::list<KnownNode>::iterator> by_key;  ///< by KnownNode::ak_public
   /// By the SHA-256 of both logs: nodes of one class often boot to the byte alike.
   std::unordered_map<std::string, std::weak_ptr<const KnownBoot>> boots;
 
-  State(const GoldenValues& golden, std::size_t cap) : policy(golden), node_cap(std::max<std::size_t>(cap, 1)) {}
+  State(const GoldenValues& golden, std::size_t cap) : policy(golden), memory_cap_bytes(cap) {}
 
   KnownNode* find_node(Bytes ak_public) {
     const auto found = by_key.find(as_text(ak_public));
@@ -184,6 +187,7 @@ struct BootChecker::State {
       by_key[as_text(nodes.front().ak_public)] = nodes.begin();
     }
     auto& node = nodes.front();
+    if (recalled.node != nullptr) memory_bytes -= node.size_bytes();
     if (node.boot != recalled.boot) boots[boot_key(recalled.digests)] = recalled.boot;
     node.boot = std::move(recalled.boot);
     const auto known = recalled.list_goes_on ? node.ima_log.size() : 0;
@@ -192,17 +196,20 @@ struct BootChecker::State {
                         evidence.ima_log.end());
     node.ima_hash = std::move(recalled.ima_hash);
     node.ima = std::move(ima);
-    if (nodes.size() > node_cap) {
+    memory_bytes += node.size_bytes();
+    while (memory_bytes > memory_cap_bytes && !nodes.empty()) {
+      memory_bytes -= nodes.back().size_bytes();
       by_key.erase(as_text(nodes.back().ak_public));
       nodes.pop_back();
     }
-    // Boots that no node of ours has any more; not at every turn.
-    if (boots.size() > 2 * node_cap) std::erase_if(boots, [](const auto& one) { return one.second.expired(); });
+    // Boots that no node has any more; not at every turn.
+    if (boots.size() > 2 * nodes.size() + 16)
+      std::erase_if(boots, [](const auto& one) { return one.second.expired(); });
   }
 };
 
-BootChecker::BootChecker(const GoldenValues& golden, std::size_t node_cap)
-    : state_(std::make_unique<State>(golden, node_cap)) {}
+BootChecker::BootChecker(const GoldenValues& golden, std::size_t memory_cap_bytes)
+    : state_(std::make_unique<State>(golden, memory_cap_bytes)) {}
 BootChecker::BootChecker(BootChecker&&) noexcept = default;
 BootChecker& BootChecker::operator=(BootChecker&&) noexcept = default;
 BootChecker::~BootChecker() = default;

@@ -183,7 +183,9 @@ Result<void> check_ima(const Policy& policy, const NodeQuestion& question, const
     return {};  // a finding already
   }
   const auto start = start_of(question, verdict, banks);
-  const bool known = memory.place.entry == start.count && memory.values == start.values;
+  // An ASCII list has no places to go on from.
+  const bool known =
+      !codec::is_ima_ascii(evidence.ima_log) && memory.place.entry == start.count && memory.values == start.values;
   Walk walk(policy, evidence.pcrs, banks, start);
   TRY_IN("IMA list", walk.over(evidence.ima_log, known ? memory.place : codec::ImaPlace{}));
   if (!walk.met_start()) {

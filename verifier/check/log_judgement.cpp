@@ -168,6 +168,14 @@ void check_replay(const Evidence& evidence, const Logs& logs, const std::vector<
     if (values == evidence.pcrs.end()) continue;
     const auto replayed = logs.replay(bank);
     for (const auto pcr : replayed_pcrs) {
+      // It would extend nothing, and whatever it says would stand there unmeasured.
+      for (const auto* event : logs.events_of(pcr))
+        if (!event->digests.contains(bank) && logs.has_bank(bank))
+          verdict.findings.push_back(
+              {FindingKind::log_problem, fmt::format("pcr {}, {}", pcr, to_text(bank)),
+               "a digest in each bank that is judged", shown("", event->digests),
+               "a record without this bank's digest: it was not measured, and the log was edited", Remedy::investigate,
+               pcr});
       const auto quoted = values->second.find(pcr);
       if (quoted == values->second.end() || replayed.at(pcr) == quoted->second) continue;
       verdict.findings.push_back(

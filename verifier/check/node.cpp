@@ -31,7 +31,9 @@ void check_identity(const NodeQuestion& question, const Evidence& evidence, Verd
                                 "another TPM signed, or this one was cleared", Remedy::re_enrol});
 }
 
-/// Measured once, by systemd: a second id would be anybody's who may write to the TPM.
+/// Measured once, by systemd, before anything else of the node may write to the TPM. Who may later can add to PCR 15
+/// and misname what was measured before it, but cannot take it back: the pin finds disks and boards that were
+/// exchanged, and the attestation key says whose TPM it is.
 void check_machine_id(const NodeQuestion& question, const std::vector<std::string>& measured, Verdict& verdict) {
   const auto text = measured.empty() ? std::string("none was measured") : fmt::format("{}", fmt::join(measured, ", "));
   if (question.enrolment == nullptr || question.enrolment->machine_id.empty()) {

@@ -46,11 +46,11 @@ Result<std::vector<std::string>> texts(const json::Value& document, const char* 
   return out;
 }
 
-/// machine-id(5): 32 lower-case hexadecimal digits; none where there is no such member.
+/// Empty where there is no such member.
 Result<std::string> machine_id(const json::Value& document) {
   auto id = TRY(json::optional_text(document, "machine_id"));
-  const bool sound = id.empty() || (id.size() == 32 && id.find_first_not_of("0123456789abcdef") == id.npos);
-  if (!sound) return fail(ErrorCode::malformed, "\"machine_id\" is not 32 lower-case hexadecimal digits");
+  if (!id.empty() && !is_machine_id(id))
+    return fail(ErrorCode::malformed, "\"machine_id\" is not 32 lower-case hexadecimal digits");
   return id;
 }
 
@@ -78,6 +78,10 @@ Result<TpmIdentity> read_identity(const json::Value& document) {
 }
 
 }  // namespace
+
+bool is_machine_id(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
 
 std::string encode_identity(const TpmIdentity& identity) {
   auto document = identity_members(identity);
@@ -155,6 +159,8 @@ Result<PendingEnrolment> decode_pending(Bytes text) {
   if (const auto* pin = json::find(document, "pin_machine_id")) {
     if (!pin->is_boolean()) return fail(ErrorCode::malformed, "pending enrolment: \"pin_machine_id\" is not a boolean");
     pending.pin_machine_id = pin->get<bool>();
+    if (pending.pin_machine_id && pending.identity.machine_id.empty())
+      return fail(ErrorCode::malformed, "pending enrolment: there is no machine id to pin");
   }
   return pending;
 }

@@ -58,9 +58,10 @@ Result<json::Value> keylime_firmware(const Platform& platform) {
     if (event.pcr != 0 || (!version && !blob)) continue;
     auto choices = event.alternatives;
     choices.insert(choices.begin(), event.digests);
-    if (ways.size() * choices.size() > way_cap)
+    const bool optional = !event.optional_block.empty();
+    if (ways.size() * (choices.size() + (optional ? 1 : 0)) > way_cap)
       return fail(ErrorCode::limit, fmt::format("firmware that is measured in more than {} ways", way_cap));
-    auto wider = json::Value::array();
+    auto wider = optional ? ways : json::Value::array();
     for (const auto& way : ways)
       for (const auto& digests : choices) {
         auto one = way;
@@ -75,10 +76,11 @@ Result<json::Value> keylime_firmware(const Platform& platform) {
   return ways;
 }
 
-Result<json::Value> keylime_keys(const std::vector<Variable>& variables, std::string_view name) {
+Result<json::Value> keylime_keys(const std::vector<Variable>& variables, const Guid& vendor, std::string_view name) {
   auto keys = json::Value::array();
   for (const auto& variable : variables) {
-    if (variable.name != name) continue;
+    // A variable of that name and another vendor's is none that firmware looks at.
+    if (variable.name != name || variable.guid != vendor) continue;
     for (const auto& list : TRY(decode_signature_lists(variable.data)))
       for (const auto& entry : list.signatures)
         keys.push_back({{"SignatureOwner", to_text(entry.owner)}, {"SignatureData", keylime_hex(entry.data)}});
@@ -137,10 +139,17 @@ Result<std::string> export_keylime_measured_boot(const Baseline& baseline, const
   state["mokdig"] = json::Value::array();
   state["mokxdig"] = json::Value::array();
   state["kernels"].push_back({{"uki_authcode_sha256", "0x" + baseline.uki_authenticode_sha256}});
-  constexpr std::pair<std::string_view, const char*> members[] = {
-      {"PK", "pk"}, {"KEK", "kek"}, {"db", "db"}, {"dbx", "dbx"}};
-  for (const auto& [variable, member] : members)
-    state[member] = TRY_IN(std::string(variable), keylime_keys(variables, variable));
+  struct Member {
+    std::string_view variable;
+    Guid vendor;
+    const char* name;
+  };
+  constexpr Member members[] = {{"PK", efi_global_variable_guid, "pk"},
+                                {"KEK", efi_global_variable_guid, "kek"},
+                                {"db", efi_image_security_database_guid, "db"},
+                                {"dbx", efi_image_security_database_guid, "dbx"}};
+  for (const auto& [variable, vendor, name] : members)
+    state[name] = TRY_IN(std::string(variable), keylime_keys(variables, vendor, variable));
   return json::write(state);
 }
 

@@ -40,9 +40,9 @@ struct BootQuestion : GoldenValues, NodeQuestion {};
 /// use by several threads at once.
 class BootChecker {
  public:
-  /// `golden` and what it points to must stay as they are while the checker is used. `node_cap`: for how many nodes to
-  /// keep what was worked out, about the size of a node's logs each; those longest not seen are forgotten.
-  explicit BootChecker(const GoldenValues& golden, std::size_t node_cap = 1024);
+  /// `golden` and what it points to must stay as they are while the checker is used. `memory_cap_bytes`: how much to
+  /// keep, about the size of its logs for each node that was trusted; the nodes longest not seen are forgotten.
+  explicit BootChecker(const GoldenValues& golden, std::size_t memory_cap_bytes = std::size_t{256} << 20);
   BootChecker(BootChecker&&) noexcept;
   BootChecker& operator=(BootChecker&&) noexcept;
   ~BootChecker();

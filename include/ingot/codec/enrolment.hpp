@@ -9,6 +9,9 @@ namespace ingot::codec {
 
 inline constexpr std::uint64_t enrolment_document_cap_bytes = 1u << 20;
 
+/// machine-id(5): 32 lower-case hexadecimal digits.
+bool is_machine_id(std::string_view text);
+
 std::string encode_identity(const TpmIdentity& identity);
 Result<TpmIdentity> decode_identity(Bytes json);
 std::string encode_challenge(const EnrolmentChallenge& challenge);

@@ -28,6 +28,10 @@ struct FirmwareRequest {
 /// read_extensions(). Errors: missing (no such file), timeout (PCR 0 was not closed in time).
 Result<std::string> run_firmware(const FirmwareRequest& request, builder::Progress& progress);
 
+/// What a run depends on besides its request: the emulator's release, how it runs the machine, and on whose processor
+/// when it lends the machine its own. Text for the key of a cache. Error (missing): no QEMU.
+Result<std::string> firmware_run_environment();
+
 /// Every TPM2_PCR_Extend in a log that swtpm wrote (--log level=20), in order. A command whose lines are not all there
 /// yet, as in a log that is being written, ends the list. Error (malformed): an extend that is none (TPM 2.0 Library,
 /// Part 3, "TPM2_PCR_Extend").
