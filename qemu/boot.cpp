@@ -50,9 +50,7 @@ Result<MachineFiles> prepare(const BootRequest& request, const std::string& run,
   files.serial = run + "/serial";
   if (request.shape.second_disk) {
     files.second_disk = run + "/second.raw";
-    auto disk = TRY(OutputFile::create(files.second_disk));
-    TRY(disk.truncate(second_disk_bytes));
-    TRY(disk.commit());
+    TRY(write_blank_disk(files.second_disk, second_disk_bytes));
   }
   return files;
 }

@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "flash.hpp"
-#include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -28,12 +27,6 @@ constexpr std::chrono::milliseconds poll_step{100};
 bool closes_pcr_0(const Extension& extension) {
   static const auto separator = crypto::hash_banks(Buffer(4, 0));
   return extension.pcr == 0 && extension.digests == separator;
-}
-
-Result<void> write_empty_disk(const std::string& path) {
-  auto disk = TRY(OutputFile::create(path));
-  TRY(disk.truncate(disk_bytes));
-  return disk.commit();
 }
 
 }  // namespace
@@ -64,10 +57,10 @@ Result<std::string> run_firmware(const FirmwareRequest& request, builder::Progre
   MachineFiles files;
   files.flash = TRY(prepare_flash(firmware, request.vars, file("vars"), run.path()));
   files.disk = file("disk.raw");
-  TRY(write_empty_disk(files.disk));
+  TRY(write_blank_disk(files.disk, disk_bytes));
   files.evidence_socket = file("evidence");
   files.serial = file("serial");
-  if (request.shape.second_disk) TRY(write_empty_disk(files.second_disk = file("second.raw")));
+  if (request.shape.second_disk) TRY(write_blank_disk(files.second_disk = file("second.raw"), disk_bytes));
   const std::string log = file("tpm-commands.log");
   const auto tpm = TRY(SoftwareTpm::start(file("tpm-state"), run.path(), log));
   files.tpm_socket = tpm.socket();

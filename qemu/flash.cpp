@@ -23,7 +23,6 @@ constexpr Guid nv_data_volume = make_guid("fff12b8d-7696-4c8b-a985-2747075b4f50"
 constexpr Guid authenticated_store = make_guid("aaf32c78-947b-439a-a180-2e144ec37792");
 constexpr Guid working_block = make_guid("9e58292b-7c68-497d-a0ce-6500fd9f1b95");
 constexpr std::uint64_t block_size = 4096;
-constexpr std::uint64_t store_size_cap = 16u << 20;
 
 // edk2 OvmfPkg/VarStore.fdf.inc: variables, event log, working space, spare; all in 4 KiB blocks.
 struct StoreLayout {
@@ -72,7 +71,7 @@ Buffer volume_header(const StoreLayout& layout, std::uint16_t checksum) {
 }
 
 Result<void> copy_or_rewrite(const std::string& from, const std::string& to, std::uint64_t wanted_size) {
-  const auto bytes = TRY(read_file(from, store_size_cap));
+  const auto bytes = TRY(read_file(from, codec::variable_store_size_cap_bytes));
   const auto variables = TRY_IN(from, codec::decode_variable_store(bytes));
   if (bytes.size() == wanted_size) return write_file(to, bytes, 0600);
   const auto empty = TRY(empty_variable_store(wanted_size));

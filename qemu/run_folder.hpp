@@ -1,8 +1,10 @@
-// Where a run keeps its sockets. Internal to qemu/.
+// Where a run keeps its sockets, and what lies there. Internal to qemu/.
 #pragma once
 
 #include <filesystem>
 #include <string>
+
+#include "ingot/base/output.hpp"
 
 namespace ingot::rig {
 
@@ -14,6 +16,13 @@ inline std::string run_parent() {
   std::error_code ec;
   auto parent = std::filesystem::temp_directory_path(ec).string();
   return ec || parent.size() > run_parent_cap ? "/tmp" : parent;
+}
+
+/// A disk of zeroes, without blocks.
+inline Result<void> write_blank_disk(const std::string& path, std::uint64_t size_bytes) {
+  auto disk = TRY(OutputFile::create(path));
+  TRY(disk.truncate(size_bytes));
+  return disk.commit();
 }
 
 }  // namespace ingot::rig

@@ -16,8 +16,6 @@ namespace ingot::rig {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t store_size_cap = 16u << 20;
-
 }  // namespace
 
 Result<builder::UkiParts> small_image_parts(const builder::Tree& base) {
@@ -39,7 +37,7 @@ Result<void> make_small_image(const SmallImage& image, const std::string& out) {
   parts.initrd = TRY(file_source(initrd));
   TRY(builder::make_signed_uki(std::move(parts), builder::PcrPolicy::signed_by_pcr_key, keys, signed_uki));
   TRY(make_probe_disk(signed_uki, out + "/" + builder::output::disk));
-  const auto empty = TRY(read_file(image.vars_template, store_size_cap));
+  const auto empty = TRY(read_file(image.vars_template, codec::variable_store_size_cap_bytes));
   const auto variables = codec::secure_boot_variables(TRY(signer::secure_boot_keys(keys)));
   return write_file(out + "/" + builder::output::vars,
                     TRY_IN(image.vars_template, codec::write_variables(empty, variables)));

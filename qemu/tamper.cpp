@@ -178,13 +178,15 @@ Result<void> add_partition(const TamperInput& input, BootRequest& request) {
 Result<void> widen_db(const TamperInput& input, BootRequest& request) {
   const auto stranger = TRY(signer::init_keys(input.scratch + "/stranger"));
   const auto key = TRY(signer::SigningKey::load(stranger.key("db"), stranger.certificate("db")));
-  auto variables = TRY(codec::decode_variable_store(TRY(read_file(request.vars, 16u << 20))));
+  auto variables =
+      TRY(codec::decode_variable_store(TRY(read_file(request.vars, codec::variable_store_size_cap_bytes))));
   const auto owner = TRY(signer::owner_guid(stranger));
   const auto certificate = TRY(key.certificate());
   const auto extra = codec::encode_signature_lists({codec::x509_list(owner, certificate.der())});
   for (auto& variable : variables)
     if (variable.name == "db") variable.data.insert(variable.data.end(), extra.begin(), extra.end());
-  const auto store = TRY(codec::write_variables(TRY(read_file(input.vars_template, 16u << 20)), variables));
+  const auto store =
+      TRY(codec::write_variables(TRY(read_file(input.vars_template, codec::variable_store_size_cap_bytes)), variables));
   request.vars = input.scratch + "/VARS.fd";
   return write_file(request.vars, store);
 }

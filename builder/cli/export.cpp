@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -8,13 +7,12 @@
 #include "documents.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/check/boot.hpp"
 #include "ingot/codec/exports.hpp"
 #include "ingot/measure/predict.hpp"
 
 namespace ingot::cli {
 namespace {
-
-constexpr std::uint64_t vars_cap_bytes = 16u << 20;
 
 struct ExportArguments {
   std::string format;
@@ -39,13 +37,9 @@ Result<void> write_pcrlock(const std::string& folder, const Baseline& baseline, 
 
 /// The variables, once they are those that machines of this class measure into PCR 7.
 Result<std::vector<codec::Variable>> load_measured_variables(const std::string& path, const Platform& platform) {
-  auto variables = TRY(codec::decode_variable_store(TRY(read_file(path, vars_cap_bytes))));
+  auto variables = TRY(codec::decode_variable_store(TRY(read_file(path, codec::variable_store_size_cap_bytes))));
   for (const auto& wanted : TRY(measure::secure_boot_events(variables)))
-    if (std::none_of(platform.events.begin(), platform.events.end(), [&](const ExpectedEvent& event) {
-          const auto found = event.digests.find(HashAlg::sha256);
-          return event.pcr == wanted.pcr && found != event.digests.end() &&
-                 found->second == wanted.digests.at(HashAlg::sha256);
-        }))
+    if (!check::expects(platform, wanted.pcr, wanted.digests))
       return fail(ErrorCode::usage, fmt::format("its {} is not what the platform's machines measure", wanted.cause),
                   "give the variable store that the platform was learned with");
   return variables;

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +15,7 @@
 #include "ingot/measure/predict.hpp"
 #include "ingot/measure/uki.hpp"
 #include "ingot/rig/firmware_run.hpp"
+#include "machine_options.hpp"
 #include "render.hpp"
 
 namespace ingot::cli {
@@ -54,7 +54,8 @@ Result<ComputedPlatform> compute(const std::string& firmware_path, const std::st
   computed.smm = codec::requires_smm(volumes);
   computed.volumes = volumes;
   if (const auto* volume = codec::find_dxe_volume(volumes)) computed.dxe_volume = crypto::hash_banks(volume->bytes);
-  const auto variables = TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, 16u << 20))));
+  const auto variables =
+      TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, codec::variable_store_size_cap_bytes))));
   computed.secure_boot = TRY_IN(vars_path, measure::secure_boot_events(variables));
   return computed;
 }
@@ -64,7 +65,7 @@ Result<ComputedPlatform> compute(const std::string& firmware_path, const std::st
 Result<std::vector<rig::Extension>> run_firmware(const PlatformArguments& arguments,
                                                  const std::string& firmware_sha256) {
   const auto& shape = arguments.machine;
-  const auto vars = TRY(read_file(arguments.vars, 16u << 20));
+  const auto vars = TRY(read_file(arguments.vars, codec::variable_store_size_cap_bytes));
   builder::StepInputs inputs("firmware-run");
   inputs.add("firmware", firmware_sha256)
       .add("vars", crypto::sha256_hex(vars))
@@ -138,21 +139,12 @@ Result<int> run_compute(const PlatformArguments& arguments) {
   return exit_ok;
 }
 
-bool contains(const Platform& platform, PcrIndex pcr, const Digests& digests) {
-  return std::any_of(platform.events.begin(), platform.events.end(), [&](const ExpectedEvent& event) {
-    return event.pcr == pcr && std::all_of(event.digests.begin(), event.digests.end(), [&](const auto& one) {
-             const auto wanted = digests.find(one.first);
-             return wanted == digests.end() || wanted->second == one.second;
-           });
-  });
-}
-
 /// A learned platform against the firmware file and variable store that it is said to come from.
 Result<int> cross_check(const Platform& platform, const PlatformArguments& arguments) {
   const auto computed = TRY(compute(arguments.firmware, arguments.vars));
   int status = exit_ok;
   const auto expect = [&](PcrIndex pcr, const Digests& digests, std::string_view what) {
-    if (contains(platform, pcr, digests)) return;
+    if (check::expects(platform, pcr, digests)) return;
     say(fmt::format("differs: the machine did not measure the {} of {} into PCR {}", what,
                     pcr == 0 ? arguments.firmware : arguments.vars, pcr));
     status = exit_findings;
@@ -210,21 +202,12 @@ void add_platform(CLI::App& app, Action& action) {
   compute->footer(
       "Example: ingot platform compute /usr/share/OVMF/OVMF_CODE_4M.secboot.fd --vars out/inference/VARS.fd --run\n"
       "OVMF hashes its PEI volume in memory, after it has written to it: what comes out depends on memory size, CPUs\n"
-      "and variables. --run starts the firmware alone in such a machine (3 s, no image) and completes PCR 0.");
+      "and variables. --run starts the firmware alone in such a machine (seconds, no image) and completes PCR 0.");
   compute->add_option("FIRMWARE", arguments->firmware, "Firmware file (CODE.fd)")->required();
   compute->add_option("--vars", arguments->vars, "Variable store (VARS.fd)")->required();
   compute->add_flag("--json", arguments->json, "JSON on standard output");
   auto* run = compute->add_flag("--run", arguments->run, "Start the firmware alone under QEMU, for the rest of PCR 0");
-  compute->add_option("--memory", arguments->machine.memory_mib, "Memory in MiB")
-      ->needs(run)
-      ->capture_default_str()
-      ->check(CLI::Range(256, 1 << 20));
-  compute->add_option("--cpus", arguments->machine.cpus, "Virtual CPUs")
-      ->needs(run)
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
-  compute->add_flag("--nic", arguments->machine.nic, "A virtio network card with its option ROM")->needs(run);
-  compute->add_flag("--second-disk", arguments->machine.second_disk, "An empty second disk")->needs(run);
+  for (auto* option : add_shape_options(*compute, arguments->machine)) option->needs(run);
   compute->add_option("--cache", arguments->cache, "Where what a run told is kept")->capture_default_str();
   learn->callback([=, &action] { action = [arguments] { return run_learn(*arguments); }; });
   compute->callback([=, &action] { action = [arguments] { return run_compute(*arguments); }; });

@@ -56,7 +56,8 @@ Result<int> predict_uki(const PredictArguments& arguments) {
 /// db of the variable store given, or of the one beside the disk.
 Result<Buffer> find_db(const std::string& vars_path) {
   if (vars_path.empty()) return Buffer{};
-  for (auto& variable : TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, 16u << 20)))))
+  for (auto& variable :
+       TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, codec::variable_store_size_cap_bytes)))))
     if (variable.name == "db" && variable.guid == codec::efi_image_security_database_guid)
       return std::move(variable.data);
   return fail(ErrorCode::malformed, fmt::format("{} has no db variable", vars_path),

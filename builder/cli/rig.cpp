@@ -17,6 +17,7 @@
 #include "ingot/fleet/enrolment.hpp"
 #include "ingot/rig/probe_disk.hpp"
 #include "ingot/rig/tamper.hpp"
+#include "machine_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -124,12 +125,7 @@ void add_machine_options(CLI::App* app, const std::shared_ptr<RigArguments>& arg
   app->add_option("IMAGE", arguments->image, "Output folder of a build")->required();
   app->add_option("--firmware", request.firmware, "Firmware (CODE.fd); default: Debian's OVMF with Secure Boot");
   app->add_option("--vars", request.vars, "Variable store (VARS.fd); default: the image's");
-  app->add_option("--memory", request.shape.memory_mib, "Memory in MiB")
-      ->capture_default_str()
-      ->check(CLI::Range(512, 1 << 20));
-  app->add_option("--cpus", request.shape.cpus, "Virtual CPUs")->capture_default_str()->check(CLI::Range(1, 64));
-  app->add_flag("--nic", request.shape.nic, "A virtio network card with its option ROM");
-  app->add_flag("--second-disk", request.shape.second_disk, "An empty second disk");
+  add_shape_options(*app, request.shape);
   app->add_option("--timeout", request.timeout_seconds, "Seconds to wait for evidence")->capture_default_str();
   app->add_option("--serial", request.serial_log, "File to keep the serial console in");
   app->add_option("--keys", arguments->keys, "Key folder, for what has to be signed");

@@ -169,7 +169,7 @@ Result<void> make_disk_image(Build& build) {
 
 Result<void> write_variable_store(const Build& build, const codec::SecureBootKeys& keys) {
   build.progress.step("variables", "PK, KEK, db, dbx enrolled, Secure Boot on");
-  const auto empty = TRY(read_file(build.options.vars_template, 16u << 20));
+  const auto empty = TRY(read_file(build.options.vars_template, codec::variable_store_size_cap_bytes));
   const auto store =
       TRY_IN(build.options.vars_template, codec::write_variables(empty, codec::secure_boot_variables(keys)));
   return write_file(build.out.file(output::vars), store);

@@ -20,6 +20,7 @@
 #include "ingot/codec/evidence.hpp"
 #include "ingot/codec/tpm.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "verifier/evidence_parts.hpp"
 #include "verifier/ima_entry.hpp"
 
 namespace ingot::bench {
@@ -49,17 +50,7 @@ class RsaTpm {
   }
 
   void quote(Evidence& evidence) const {
-    codec::TpmQuote quote;
-    quote.qualified_signer = Buffer(34, 7);
-    quote.extra_data = codec::quote_binding(evidence);
-    quote.clock = {1000, 1, 0, true};
-    for (const auto& [bank, values] : evidence.pcrs) {
-      if (bank == HashAlg::sha1) continue;
-      quote.selections.push_back({bank, {}});
-      for (PcrIndex pcr = 0; pcr < codec::quoted_pcr_count; ++pcr) quote.selections.back().pcrs.push_back(pcr);
-    }
-    quote.pcr_digest = codec::quoted_pcr_digest(HashAlg::sha256, quote.selections, evidence.pcrs).value_or(Buffer(32));
-    evidence.quote_attest = codec::encode_tpm_quote(quote);
+    evidence.quote_attest = codec::encode_tpm_quote(test::quote_of(evidence));
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     Buffer signature(256);
     std::size_t size = signature.size();
@@ -146,15 +137,6 @@ codec::ImaEntry measured(const FileDigest& file) {
   return test::ima_entry("ima-ng", file.path, *parse_hex(file.sha256));
 }
 
-/// Sets IMA's list, and PCR 10 to what it leads to.
-void set_list(Evidence& evidence, const std::vector<codec::ImaEntry>& list) {
-  evidence.ima_log = codec::encode_ima(list);
-  for (auto& [bank, values] : evidence.pcrs) {
-    values[10] = Buffer(digest_size_bytes(bank), 0);
-    for (const auto& entry : list) values[10] = codec::extend(bank, values[10], codec::ima_extend_value(bank, entry));
-  }
-}
-
 /// Evidence of a boot of this machine. `variant` goes into what no PCR holds, so that its log is another's.
 Evidence booted(const Machine& machine, std::size_t variant) {
   auto log = machine.log;
@@ -165,6 +147,7 @@ Evidence booted(const Machine& machine, std::size_t variant) {
   evidence.nonce = {1, 2, 3, 4};
   evidence.event_log = codec::encode_event_log(log);
   for (auto& [bank, values] : codec::replay(machine.log)) {
+    if (bank == HashAlg::sha1) continue;  // no bank that a quote has to cover
     evidence.pcrs[bank] = values;
     for (PcrIndex pcr = 0; pcr < pcr_count; ++pcr)
       evidence.pcrs[bank].try_emplace(pcr, codec::pcr_start_value(bank, pcr, 0));
@@ -216,7 +199,7 @@ struct Fleet {
       auto evidence = booted(machine, i);
       std::vector<codec::ImaEntry> list;
       for (std::size_t j = 0; j < entries; ++j) list.push_back(measured(files.at((i + j) % files.size())));
-      set_list(evidence, list);
+      test::measure_files(evidence, list);
       tpm().quote(evidence);
       all.push_back(std::move(evidence));
     }
@@ -229,7 +212,7 @@ struct Fleet {
     for (std::size_t i = 0; i < variants; ++i) {
       while (list.size() < list_entries + i * new_entries) list.push_back(measured(files.at(list.size())));
       auto evidence = booted(machine, 0);
-      set_list(evidence, list);
+      test::measure_files(evidence, list);
       tpm().quote(evidence);
       all.push_back(std::move(evidence));
     }

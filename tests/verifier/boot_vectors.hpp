@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
+#include "evidence_parts.hpp"
 #include "ima_entry.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/baseline.hpp"
@@ -81,19 +82,6 @@ class SoftwareTpm {
   EVP_PKEY* key_;
 };
 
-inline codec::TpmQuote quote_of(const Evidence& evidence) {
-  codec::TpmQuote quote;
-  quote.qualified_signer = Buffer(34, 7);
-  quote.extra_data = codec::quote_binding(evidence);
-  quote.clock = {1000, 1, 0, true};
-  for (const auto& [bank, values] : evidence.pcrs) {
-    quote.selections.push_back({bank, {}});
-    for (PcrIndex pcr = 0; pcr < codec::quoted_pcr_count; ++pcr) quote.selections.back().pcrs.push_back(pcr);
-  }
-  quote.pcr_digest = codec::quoted_pcr_digest(HashAlg::sha256, quote.selections, evidence.pcrs).value_or(Buffer(32));
-  return quote;
-}
-
 inline void sign(Evidence& evidence, const SoftwareTpm& tpm, const codec::TpmQuote& quote) {
   evidence.quote_attest = codec::encode_tpm_quote(quote);
   evidence.quote_signature = codec::encode_tpm_signature(tpm.sign(evidence.quote_attest));
@@ -112,15 +100,6 @@ inline std::vector<codec::ImaEntry> boot_aggregate_list(const PcrValues& pcrs) {
   for (PcrIndex pcr = 0; pcr < 10; ++pcr) hasher.update(pcrs.at(HashAlg::sha256).at(pcr));
   return {ima_entry("ima-sig", "boot_aggregate", hasher.finish())};  // Debian 13's default template
 }
-/// Sets IMA's list, and PCR 10 to what it leads to.
-inline void measure_files(Evidence& evidence, const std::vector<codec::ImaEntry>& list) {
-  evidence.ima_log = codec::encode_ima(list);
-  for (auto& [bank, values] : evidence.pcrs) {
-    values[10] = Buffer(digest_size_bytes(bank), 0);
-    for (const auto& entry : list) values[10] = codec::extend(bank, values[10], codec::ima_extend_value(bank, entry));
-  }
-}
-
 /// Evidence of a captured boot: log and PCR values are the machine's, the quote is ours.
 inline Evidence captured(const std::string& name) {
   Evidence evidence;

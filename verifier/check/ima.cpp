@@ -122,10 +122,7 @@ class Walk {
   Result<void> over(Bytes list, const codec::ImaPlace& from) {
     if (from.entry == start_) place_ = from;
     count_ = from.entry;
-    if (!codec::is_ima_ascii(list))
-      return codec::for_each_ima(list, from, [&](const auto& entry, const auto& behind) { visit(entry, behind); });
-    for (const auto& entry : TRY(codec::decode_ima_ascii(list))) visit(entry, {count_ + 1, 0});
-    return {};
+    return codec::for_each_any_ima(list, from, [&](const auto& entry, const auto& behind) { visit(entry, behind); });
   }
 
   /// False when the start lies behind the end of the list.
@@ -183,9 +180,7 @@ Result<void> check_ima(const Policy& policy, const NodeQuestion& question, const
     return {};  // a finding already
   }
   const auto start = start_of(question, verdict, banks);
-  // An ASCII list has no places to go on from.
-  const bool known =
-      !codec::is_ima_ascii(evidence.ima_log) && memory.place.entry == start.count && memory.values == start.values;
+  const bool known = memory.place.entry == start.count && memory.values == start.values;
   Walk walk(policy, evidence.pcrs, banks, start);
   TRY_IN("IMA list", walk.over(evidence.ima_log, known ? memory.place : codec::ImaPlace{}));
   if (!walk.met_start()) {

@@ -34,20 +34,6 @@ std::vector<HashAlg> judged_banks(const Evidence& evidence, const Logs& logs, Lo
   return banks;
 }
 
-/// Values that the expected events replay to in one bank, blocks as often as this boot took them. Nothing when an
-/// expected event has no digest for the bank.
-std::optional<Digest> value_of_path(HashAlg bank, PcrIndex pcr, const std::vector<Alignment::Step>& path,
-                                    std::uint8_t locality) {
-  Digest value = codec::pcr_start_value(bank, pcr, locality);
-  for (const auto& step : path) {
-    const auto& digests = digests_of(step);
-    const auto digest = digests.find(bank);
-    if (digest == digests.end() || digest->second.size() != value.size()) return std::nullopt;
-    value = codec::extend(bank, value, digest->second);
-  }
-  return value;
-}
-
 std::string shown(const std::string& text, const Digests& digests) {
   if (!text.empty()) return text;
   const auto digest = digests.find(HashAlg::sha256);
@@ -126,7 +112,10 @@ struct Judge {
     const bool usual =
         alignment.taken.empty() && std::all_of(alignment.path.begin(), alignment.path.end(),
                                                [](const Alignment::Step& step) { return step.taken == nullptr; });
-    return usual ? policy.value(bank, pcr) : value_of_path(bank, pcr, alignment.path, policy.startup_locality());
+    if (usual) return policy.value(bank, pcr);
+    std::vector<const Digests*> path;
+    for (const auto& step : alignment.path) path.push_back(&digests_of(step));
+    return replay_path(bank, pcr, policy.startup_locality(), path);
   }
 
   std::optional<Finding> judge_value(HashAlg bank, PcrIndex pcr, const Alignment& alignment, bool explained) {

@@ -176,6 +176,12 @@ Result<Platform> learn_platform(const std::vector<Evidence>& machines) {
 
 Result<Platform> learn_platform(const Evidence& evidence) { return learn_platform(std::vector<Evidence>{evidence}); }
 
+bool expects(const Platform& platform, PcrIndex pcr, const Digests& digests) {
+  return std::any_of(platform.events.begin(), platform.events.end(), [&](const ExpectedEvent& event) {
+    return event.pcr == pcr && same_digests(event.digests, digests);
+  });
+}
+
 std::vector<std::string> describe_variation(const Platform& platform) {
   std::vector<std::string> lines;
   std::size_t constant = 0;

@@ -6,21 +6,16 @@
 #include "ingot/codec/event_log.hpp"
 
 namespace ingot::check {
-namespace {
-
-std::optional<Digest> replay(HashAlg bank, PcrIndex pcr, std::uint8_t locality,
-                             const std::vector<const ExpectedEvent*>& events) {
+std::optional<Digest> replay_path(HashAlg bank, PcrIndex pcr, std::uint8_t locality,
+                                  const std::vector<const Digests*>& path) {
   Digest value = codec::pcr_start_value(bank, pcr, locality);
-  for (const auto* event : events) {
-    if (!event->optional_block.empty()) continue;
-    const auto digest = event->digests.find(bank);
-    if (digest == event->digests.end() || digest->second.size() != value.size()) return std::nullopt;
+  for (const auto* digests : path) {
+    const auto digest = digests->find(bank);
+    if (digest == digests->end() || digest->second.size() != value.size()) return std::nullopt;
     value = codec::extend(bank, value, digest->second);
   }
   return value;
 }
-
-}  // namespace
 
 Policy::Policy(const GoldenValues& golden) : golden_(golden) {
   if (golden.platform != nullptr)
@@ -36,10 +31,14 @@ Policy::Policy(const GoldenValues& golden) : golden_(golden) {
                                   [&](const auto* one) { return same_digests(one->digests, event.digests); });
     if (!seen) list.push_back(&event);
   }
-  for (const auto bank : predicted_banks)
-    for (const auto pcr : judged_pcrs)
-      if (const auto value = replay(bank, pcr, startup_locality(), expected_.at(pcr)))
+  for (const auto pcr : judged_pcrs) {
+    std::vector<const Digests*> path;
+    for (const auto* event : expected_.at(pcr))
+      if (event->optional_block.empty()) path.push_back(&event->digests);
+    for (const auto bank : predicted_banks)
+      if (const auto value = replay_path(bank, pcr, startup_locality(), path))
         values_.emplace(std::pair(bank, pcr), *value);
+  }
   if (golden.manifest == nullptr) return;
   files_.reserve(golden.manifest->size());
   for (const auto& file : *golden.manifest) {

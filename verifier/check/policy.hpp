@@ -13,6 +13,10 @@ inline constexpr PcrIndex judged_pcrs[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12,
 /// Those that firmware's log and systemd's must lead to. PCR 15: machine id, file systems and volume keys.
 inline constexpr PcrIndex replayed_pcrs[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15};
 
+/// What these digests lead to from a PCR's start, in one bank; nothing where one of them has none for it.
+std::optional<Digest> replay_path(HashAlg bank, PcrIndex pcr, std::uint8_t locality,
+                                  const std::vector<const Digests*>& path);
+
 class Policy {
  public:
   /// What `golden` points to must outlive the policy.

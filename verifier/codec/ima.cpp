@@ -272,6 +272,28 @@ std::string field_text(Field field, const ImaEntry& entry) {
   }
 }
 
+/// for_each_ima() of an ASCII list.
+Result<void> for_each_ima_line(Bytes text, const ImaPlace& from, const ImaVisitor& visit) {
+  if (from.offset_bytes > text.size()) return fail(ErrorCode::internal, "an IMA list read from behind its end");
+  auto rest = as_text(text).substr(from.offset_bytes);
+  for (std::size_t i = from.entry; !rest.empty(); ++i) {
+    const auto end = rest.find('\n');
+    if (end == std::string_view::npos)
+      return fail(Error{ErrorCode::malformed, "the last line has no end", {}, text.size(), std::nullopt});
+    if (i == ima_entry_cap) return fail(ErrorCode::limit, fmt::format("more than {} entries", ima_entry_cap));
+    const auto entry = parse_line(rest.substr(0, end));
+    if (!entry) {
+      auto error = entry.error();
+      error.message = fmt::format("line {}: {}", i + 1, error.message);
+      error.offset_bytes = text.size() - rest.size();
+      return fail(std::move(error));
+    }
+    rest.remove_prefix(end + 1);
+    visit(*entry, {i + 1, text.size() - rest.size()});
+  }
+  return {};
+}
+
 }  // namespace
 
 bool ImaEntry::is_violation() const {
@@ -305,33 +327,20 @@ Result<std::vector<ImaEntry>> decode_ima(Bytes list, std::size_t template_hash_s
 
 Result<std::vector<ImaEntry>> decode_ima_ascii(Bytes text) {
   std::vector<ImaEntry> entries;
-  auto rest = as_text(text);
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    if (end == std::string_view::npos)
-      return fail(Error{ErrorCode::malformed, "the last line has no end", {}, text.size(), std::nullopt});
-    if (entries.size() == ima_entry_cap)
-      return fail(ErrorCode::limit, fmt::format("more than {} entries", ima_entry_cap));
-    auto entry = parse_line(rest.substr(0, end));
-    if (!entry) {
-      auto error = entry.error();
-      error.message = fmt::format("line {}: {}", entries.size() + 1, error.message);
-      error.offset_bytes = text.size() - rest.size();
-      return fail(std::move(error));
-    }
-    entries.push_back(*std::move(entry));
-    rest.remove_prefix(end + 1);
-  }
+  TRY(for_each_ima_line(text, {}, [&](const ImaEntry& entry, const ImaPlace&) { entries.push_back(entry); }));
   return entries;
 }
 
-bool is_ima_ascii(Bytes list) {
+Result<void> for_each_any_ima(Bytes list, const ImaPlace& from, const ImaVisitor& visit) {
   // A binary list starts with a PCR number of four bytes, of which the upper three are zero.
-  return list.size() >= 4 && list[1] != 0;
+  const bool ascii = list.size() >= 4 && list[1] != 0;
+  return ascii ? for_each_ima_line(list, from, visit) : for_each_ima(list, from, visit);
 }
 
 Result<std::vector<ImaEntry>> decode_any_ima(Bytes list) {
-  return is_ima_ascii(list) ? decode_ima_ascii(list) : decode_ima(list);
+  std::vector<ImaEntry> entries;
+  TRY(for_each_any_ima(list, {}, [&](const ImaEntry& entry, const ImaPlace&) { entries.push_back(entry); }));
+  return entries;
 }
 
 Buffer encode_ima(const std::vector<ImaEntry>& entries) {

@@ -64,6 +64,8 @@ Result<Platform> learn_platform(const Evidence& evidence);
 /// The same of several machines of one class: what is constant, and what varies in which way. Values are kept for the
 /// PCRs that are the same on all of them.
 Result<Platform> learn_platform(const std::vector<Evidence>& machines);
+/// Whether machines of the class measure this into the PCR.
+bool expects(const Platform& platform, PcrIndex pcr, const Digests& digests);
 /// For the person who signs: how many events are constant, and each that varies.
 std::vector<std::string> describe_variation(const Platform& platform);
 

@@ -43,10 +43,9 @@ Result<std::vector<ImaEntry>> decode_ima(Bytes list, std::size_t template_hash_s
 /// ascii_runtime_measurements. Template data is put together again from the text.
 Result<std::vector<ImaEntry>> decode_ima_ascii(Bytes text);
 /// Either of the two, told apart by the first bytes.
-bool is_ima_ascii(Bytes list);
 Result<std::vector<ImaEntry>> decode_any_ima(Bytes list);
 
-/// A place between two entries of a binary list.
+/// A place between two entries of a list.
 struct ImaPlace {
   std::size_t entry = 0;  ///< how many entries are in front of it
   std::size_t offset_bytes = 0;
@@ -57,6 +56,8 @@ using ImaVisitor = std::function<void(const ImaEntry& entry, const ImaPlace& beh
 /// decode_ima() without a copy of each entry, from a place that an earlier visit of the same bytes gave.
 Result<void> for_each_ima(Bytes list, const ImaPlace& from, const ImaVisitor& visit,
                           std::size_t template_hash_size = 20);
+/// The same of either kind of list.
+Result<void> for_each_any_ima(Bytes list, const ImaPlace& from, const ImaVisitor& visit);
 
 /// Precondition: `template_data` and `template_hash` are those of the entry.
 Buffer encode_ima(const std::vector<ImaEntry>& entries);

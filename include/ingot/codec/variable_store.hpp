@@ -31,6 +31,9 @@ struct Variable {
   bool operator==(const Variable&) const = default;
 };
 
+/// More than any flash chip of a variable store: for whoever reads one from a file.
+inline constexpr std::uint64_t variable_store_size_cap_bytes = 16u << 20;
+
 /// The live variables, in store order: VAR_ADDED, and old copies (VAR_IN_DELETED_TRANSITION) whose new one is not
 /// there. Reads flash as firmware left it; the fault-tolerant write area behind the volume's store is not consulted.
 Result<std::vector<Variable>> decode_variable_store(Bytes flash);

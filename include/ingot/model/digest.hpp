@@ -54,15 +54,15 @@ class Digest {
   [[nodiscard]] auto end() { return data() + size_; }
   std::uint8_t& operator[](std::size_t at) { return bytes_[at]; }
   std::uint8_t operator[](std::size_t at) const { return bytes_[at]; }
-  std::uint8_t& back() { return bytes_[size_ - 1u]; }
   operator Buffer() const { return {begin(), end()}; }  // NOLINT: as above
 
   friend bool operator==(const Digest& left, const Digest& right) {
     return std::equal(left.begin(), left.end(), right.begin(), right.end());
   }
-  friend bool operator==(const Digest& left, const Buffer& right) {
+  friend bool operator==(const Digest& left, Bytes right) {
     return std::equal(left.begin(), left.end(), right.begin(), right.end());
   }
+  friend bool operator==(const Digest& left, const Buffer& right) { return left == Bytes(right); }
 
  private:
   std::array<std::uint8_t, cap_bytes> bytes_{};

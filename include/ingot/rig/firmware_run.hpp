@@ -23,8 +23,8 @@ struct FirmwareRequest {
   double timeout_seconds = 60;
 };
 
-/// Starts the machine with an empty disk and ends it when the firmware has closed PCR 0 with its separator, after about
-/// 3 seconds. No program runs in the machine: what is told is the TPM's own log of its commands, text for
+/// Starts the machine with an empty disk and ends it when the firmware has closed PCR 0 with its separator, after
+/// seconds. No program runs in the machine: what is told is the TPM's own log of its commands, text for
 /// read_extensions(). Errors: missing (no such file), timeout (PCR 0 was not closed in time).
 Result<std::string> run_firmware(const FirmwareRequest& request, builder::Progress& progress);
 
