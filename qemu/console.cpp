@@ -63,7 +63,14 @@ std::vector<ConsoleLine> clean_lines(std::string_view text) {
   return lines;
 }
 
+/// edk2, BdsDxe: what became of an application in a volume of the firmware's own, such as its shell. It is tried when
+/// nothing else starts, and says nothing about the image.
+bool is_about_own_application(std::string_view line) {
+  return line.starts_with("BdsDxe: failed to ") && line.find("\" from Fv(") != std::string_view::npos;
+}
+
 bool matches(const Sign& sign, Stage stage, const ConsoleLine& line) {
+  if (stage == Stage::firmware && is_about_own_application(line.text)) return false;
   if (sign.stage != stage || line.text.find(sign.text) == std::string::npos) return false;
   if (sign.line == Line::ended && !line.ended) return false;
   return sign.text != verity_prefix || line.text.find(verity_ending) != std::string::npos;

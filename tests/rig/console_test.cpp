@@ -18,6 +18,11 @@ struct Row {
 
 const std::string refusal =
     "BdsDxe: failed to load Boot0001 \"UEFI Misc Device\" from PciRoot(0x0)/Pci(0x3,0x0): Access Denied";
+const std::string not_found =
+    "BdsDxe: failed to load Boot0001 \"UEFI Misc Device\" from PciRoot(0x0)/Pci(0x3,0x0): Not Found";
+const std::string shell_refused =
+    "BdsDxe: failed to start Boot0002 \"EFI Internal Shell\" from Fv(7CB8BDC9-F8EB-4F34-AAEA-3EE4AF6516A1)/"
+    "FvFile(7C04A583-9E3E-4F1C-AD65-E05268D0B4D1): Security Violation";
 const std::string kernel_start = "[    0.000000] Linux version 6.12.117+deb13-cloud-amd64\r\n";
 const std::string corruption = "[    9.120000] device-mapper: verity: 254:2: data block 0 is corrupted";
 
@@ -34,6 +39,10 @@ TEST_CASE("console: each way in which a boot ends is told by its line") {
       {"a line that may still become a refusal", "BdsDxe: failed to load Boot0001 \"UEFI Misc", std::nullopt},
       {"not found", "BdsDxe: failed to load Boot0001 from Pci(0x3,0x0): Not Found\r\n", BootEnd::no_boot,
        "BdsDxe: failed to load Boot0001 from Pci(0x3,0x0): Not Found"},
+      {"nothing to start, and then no shell either", not_found + "\r\n" + shell_refused + "\r\n", BootEnd::no_boot,
+       not_found},
+      {"a refusal, and then no shell either", refusal + "\r\n" + shell_refused + "\r\n", BootEnd::refused, refusal},
+      {"no shell, alone", shell_refused + "\r\n", std::nullopt},
       {"network boot starts, its line has no end", "\r\n>>Start PXE over IPv4.", BootEnd::no_boot,
        ">>Start PXE over IPv4."},
       {"the system's own words are not the firmware's", kernel_start + "sshd: Access Denied\r\n", std::nullopt},
