@@ -1,9 +1,13 @@
 // Pure functions from a profile to the files and edits that make a base tree into a node.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "ingot/base/result.hpp"
 #include "ingot/builder/tree.hpp"
 #include "ingot/model/profile.hpp"
+#include "ingot/model/setting.hpp"
 
 namespace ingot::builder {
 
@@ -11,6 +15,19 @@ namespace ingot::builder {
 struct AgentFiles {
   SharedSource binary;  ///< ingot-agent, statically linked
   std::string unit;     ///< text of ingot-agent.service
+};
+
+/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and facts
+/// of the base tree, applied by apply_profile().
+struct ConfigPart {
+  struct Link {
+    std::string path;    ///< absolute in the image
+    std::string target;  ///< "/dev/null" masks a unit
+  };
+  std::vector<ExtraFile> files;
+  std::vector<Link> links;
+  std::vector<std::string> removed;  ///< paths that the base may have and the node must not
+  std::vector<Setting> settings;     ///< what must be in force on the running node
 };
 
 /// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
