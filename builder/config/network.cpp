@@ -179,11 +179,40 @@ void add_addresses(ConfigPart& part, const Site& site, const SiteRole& role) {
   add_unit_state(part, "ingot-network.service", unit);
 }
 
-void add_networkd(ConfigPart& part, bool has_addresses) {
+/// networkd may do what its role needs: netlink, and packet sockets and ports for DHCP alone. Debian's unit gives it
+/// BPF and all devices as well, to watch over sysctl and for tunnels that no site has.
+constexpr std::string_view networkd_sandbox = R"(PrivateDevices=yes
+DeviceAllow=
+ProtectHostname=yes
+RemoveIPC=yes
+SystemCallFilter=~@resources bpf
+AmbientCapabilities=
+CapabilityBoundingSet=
+RestrictAddressFamilies=
+)";
+constexpr std::string_view networkd_static = R"(AmbientCapabilities=CAP_NET_ADMIN
+CapabilityBoundingSet=CAP_NET_ADMIN
+RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
+IPAddressDeny=any
+)";
+constexpr std::string_view networkd_dhcp =
+    R"(AmbientCapabilities=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_RAW
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_RAW
+RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6 AF_PACKET
+)";
+
+bool uses(const Site& site, const SiteRole& role, Addressing addressing) {
+  return std::any_of(role.planes.begin(), role.planes.end(),
+                     [&](const auto& member) { return site.plane(member.plane)->addressing == addressing; });
+}
+
+void add_networkd(ConfigPart& part, const Site& site, const SiteRole& role) {
   const std::string drop_in = "/etc/systemd/system/systemd-networkd.service.d/10-ingot.conf";
-  part.files.push_back(
-      text_file(drop_in, fmt::format("[Unit]\nRequires=nftables.service\nAfter=nftables.service{}",
-                                     has_addresses ? " ingot-network.service\nWants=ingot-network.service\n" : "\n")));
+  part.files.push_back(text_file(
+      drop_in,
+      fmt::format("[Unit]\nRequires=nftables.service\nAfter=nftables.service{}\n[Service]\n{}{}",
+                  uses(site, role, Addressing::node) ? " ingot-network.service\nWants=ingot-network.service\n" : "\n",
+                  networkd_sandbox, uses(site, role, Addressing::dhcp) ? networkd_dhcp : networkd_static)));
   part.links.push_back({fmt::format("{}multi-user.target.wants/systemd-networkd.service", wants),
                         fmt::format("{}systemd-networkd.service", units)});
   part.links.push_back({fmt::format("{}sockets.target.wants/systemd-networkd.socket", wants),
@@ -200,11 +229,8 @@ Result<ConfigPart> render_network(const Profile& profile) {
   if (role == nullptr) return part;
   for (auto& file : networkd_files(profile)) part.files.push_back(std::move(file));
   part.files.push_back(text_file("/usr/lib/modules-load.d/ingot-network.conf", module_list(profile, *role)));
-  const bool has_addresses = std::any_of(role->planes.begin(), role->planes.end(), [&](const auto& member) {
-    return profile.site->plane(member.plane)->addressing == Addressing::node;
-  });
-  if (has_addresses) add_addresses(part, *profile.site, *role);
-  add_networkd(part, has_addresses);
+  if (uses(*profile.site, *role, Addressing::node)) add_addresses(part, *profile.site, *role);
+  add_networkd(part, *profile.site, *role);
   return part;
 }
 

@@ -1,5 +1,7 @@
-// Debian 13's systemd judges the units and runs the networks.
+// Debian 13's systemd judges the units and runs the networks; its nginx runs the proxy.
 #include "ingot/builder/network.hpp"
+
+#include <sstream>
 
 #include "ingot/base/output.hpp"
 #include "ingot/builder/profile.hpp"
@@ -66,4 +68,46 @@ TEST_CASE("networkd: no file of any role has a line that systemd does not know")
     INFO(seen);
     for (const auto* complaint : complaints) CHECK_FALSE(has(seen, complaint));
   }
+}
+
+TEST_CASE("units: systemd knows every line, and nothing is exposed above 2.0") {
+  const auto folder = test::scratch();
+  const auto profile = profile_of("inference");
+  const auto network = render_network(profile).value();
+  const auto proxy = render_proxy(profile).value();
+  for (const auto* part : {&network, &proxy})
+    for (const auto& file : part->files) put(folder.path(), file);
+  const std::vector<std::string> units = {"nginx.service", "nftables.service", "ingot-network.service",
+                                          "systemd-networkd.service"};
+  std::vector<std::string> command = {INGOT_SOURCE "/tests/tool/judge-units", tree, folder.path()};
+  command.insert(command.end(), units.begin(), units.end());
+  const auto said = output_of(command);
+  INFO(said);
+  std::istringstream lines(said);
+  std::string unit;
+  double exposure = 10;
+  for (const auto& expected : units) {  // `verify` says nothing before them
+    REQUIRE(lines >> unit >> exposure);
+    CHECK(unit == expected);
+    CHECK(exposure <= 2.0);
+  }
+}
+
+TEST_CASE("nginx: a proxy takes modern TLS, limits requests and their size") {
+  const auto folder = test::scratch();
+  const auto part = render_proxy(profile_of("inference")).value();
+  for (const auto& file : part.files) put(folder.path(), file);
+  CHECK(output_of({INGOT_SOURCE "/tests/tool/proxy-runs", tree, folder.path()}) ==
+        R"(nginx: the configuration file /etc/nginx/nginx.conf syntax is ok
+nginx: configuration file /etc/nginx/nginx.conf test is successful
+TLS 1.1 refused
+no forward secrecy: refused
+TLS 1.2 taken
+TLS 1.3 taken
+no tickets
+200 model max-age=63072000; includeSubDomains nginx
+too large: 413 large enough: 200
+under load: [200, 429] served at least the burst: True refused most: True
+HSTS on refusals: True
+)");
 }
