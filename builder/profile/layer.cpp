@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <limits>
 
+#include "choice.hpp"
+
 namespace ingot::builder::detail {
 namespace {
 
@@ -16,29 +18,6 @@ constexpr std::uint64_t smallest_esp_bytes = 260 * mebibyte;
 constexpr std::uint64_t largest_partition_bytes = std::uint64_t{64} << 40;
 
 using Names = std::vector<std::string_view>;
-
-std::string quoted_list(const Names& names) { return fmt::format("\"{}\"", fmt::join(names, "\", \"")); }
-
-template <typename T>
-struct Choice {
-  std::string_view name;
-  T value;
-};
-
-template <typename T, std::size_t N>
-Result<std::optional<Located<T>>> choose(const TableReader& table, std::string_view key,
-                                         const Choice<T> (&choices)[N]) {
-  const auto text = TRY(table.text(key));
-  if (!text) return std::nullopt;
-  Names names;
-  for (const auto& choice : choices) {
-    if (choice.name == text->value) return Located<T>{choice.value, text->at};
-    names.push_back(choice.name);
-  }
-  const auto close = nearest(text->value, names);
-  return wrong(text->at, fmt::format("{} is \"{}\", expected one of {}", key, text->value, quoted_list(names)),
-               close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
-}
 
 constexpr Choice<RootFilesystem> filesystems[] = {{"squashfs", RootFilesystem::squashfs},
                                                   {"erofs", RootFilesystem::erofs}};
@@ -333,7 +312,8 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "files"}));
+  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "site",
+                "network", "proxy", "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -347,6 +327,7 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("root"))) TRY(apply_root(draft, *table));
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
+  TRY(apply_network(draft.network, top, folder));
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
   return {};
 }
@@ -365,6 +346,7 @@ Result<Profile> finish(Draft draft) {
   for (const auto& parameter : profile.kernel.command_line)  // a file may take back the allow_shell of one it extends
     TRY(check_parameter({parameter, draft.end}, draft.shell));
   TRY(finish_root(draft));
+  TRY(finish_network(draft.network, profile));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
 }
