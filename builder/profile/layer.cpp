@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <limits>
 
+#include "choice.hpp"
+
 namespace ingot::builder::detail {
 namespace {
 
@@ -16,29 +18,6 @@ constexpr std::uint64_t smallest_esp_bytes = 260 * mebibyte;
 constexpr std::uint64_t largest_partition_bytes = std::uint64_t{64} << 40;
 
 using Names = std::vector<std::string_view>;
-
-std::string quoted_list(const Names& names) { return fmt::format("\"{}\"", fmt::join(names, "\", \"")); }
-
-template <typename T>
-struct Choice {
-  std::string_view name;
-  T value;
-};
-
-template <typename T, std::size_t N>
-Result<std::optional<Located<T>>> choose(const TableReader& table, std::string_view key,
-                                         const Choice<T> (&choices)[N]) {
-  const auto text = TRY(table.text(key));
-  if (!text) return std::nullopt;
-  Names names;
-  for (const auto& choice : choices) {
-    if (choice.name == text->value) return Located<T>{choice.value, text->at};
-    names.push_back(choice.name);
-  }
-  const auto close = nearest(text->value, names);
-  return wrong(text->at, fmt::format("{} is \"{}\", expected one of {}", key, text->value, quoted_list(names)),
-               close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
-}
 
 constexpr Choice<RootFilesystem> filesystems[] = {{"squashfs", RootFilesystem::squashfs},
                                                   {"erofs", RootFilesystem::erofs}};
