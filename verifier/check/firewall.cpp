@@ -30,10 +30,27 @@ std::string shortened(std::string text) {
   return text.substr(0, text_bytes) + " ...";
 }
 
+/// Linux takes packets to any of its addresses on any interface. Broadcasts are the last addresses of its networks.
+Set local_destinations(PacketSets& packets, const Host& host) {
+  Set out = nothing;
+  for (const auto* text : {"fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "224.0.0.0-239.255.255.255",
+                           "255.255.255.255", "ff00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"})
+    out = packets.either(out, packets.address(field::destination, *IpRange::parse(text)));
+  for (const auto& one : host.interfaces) {
+    out = packets.either(out, packets.without(packets.addresses(field::destination, one.addresses),
+                                              packets.addresses(field::destination, one.except)));
+    for (const auto& route : one.routes)
+      if (route.family() == IpFamily::v4)
+        out = packets.either(out, packets.address(field::destination, {route.last, route.last}));
+  }
+  return out;
+}
+
 }  // namespace
 
 Firewall::Firewall(PacketSets& packets, const Host& host)
     : packets_(packets), host_(host), matcher_(packets, host), hooks_(7) {
+  local_ = local_destinations(packets, host);
   if (!host.ruleset) return;
   for (const auto& table : host.ruleset->tables) {
     if (table.state == codec::NftTable::State::dormant) continue;
@@ -74,9 +91,10 @@ Set Firewall::sent(Set packets, std::string_view out, Bound bound) {
 
 Set Firewall::received(Set packets, std::string_view in, Bound bound) {
   if (has_layer_two_ && bound == Bound::must) return nothing;
+  if (!translates_) packets = packets_.both(packets, local_);
   packets = pass(NftHook::ingress, {in, {}}, packets, bound);
   packets = pass(NftHook::prerouting, {in, {}}, packets, bound);
-  return pass(NftHook::input, {in, {}}, packets, bound);
+  return pass(NftHook::input, {in, {}}, packets_.both(packets, local_), bound);
 }
 
 Set Firewall::forwarded(Set packets, std::string_view in, std::string_view out, Bound bound) {

@@ -26,6 +26,8 @@ class Firewall {
   Set forwarded(Set packets, std::string_view in, std::string_view out, Bound bound);
 
   /// Whether some rule translates addresses: then sets before and after differ.
+  /// Destinations that the host itself takes: its addresses on any interface, broadcasts, multicasts.
+  [[nodiscard]] Set local() const { return local_; }
   [[nodiscard]] bool translates() const { return translates_; }
   [[nodiscard]] bool has_helpers() const { return has_helpers_; }
   /// False when every rule met so far was known exactly: then both bounds are the same.
@@ -73,6 +75,7 @@ class Firewall {
   const Host& host_;
   RuleMatcher matcher_;
   std::vector<std::vector<BaseChain>> hooks_;  ///< by NftHook, in the order of their priorities
+  Set local_ = nothing;
   bool translates_ = false;
   bool has_helpers_ = false;
   bool is_open_ = false;

@@ -68,11 +68,22 @@ Set PacketSets::with_ports() {
 
 Set PacketSets::service(const Service& service) {
   if (!service.protocol) return everything;
-  if (!is_icmp(*service.protocol))
-    return both(protocol(*service.protocol), between(field::destination_port, service.first, service.last));
-  const auto numbers = either(protocol(protocol::icmp), protocol(protocol::icmpv6));
-  return both(numbers, between(field::destination_port, service.first, service.last));
+  return both(protocol(*service.protocol), between(field::destination_port, service.first, service.last));
 }
+
+// Fields that a protocol has not are 0, so that no packet is counted twice.
+Set PacketSets::well_formed() {
+  const auto no_ports = both(equal(field::destination_port, 0), equal(field::source_port, 0));
+  const auto icmp = both(either(protocol(protocol::icmp), protocol(protocol::icmpv6)),
+                         both(between(field::destination_port, 0, 255), between(field::source_port, 0, 255)));
+  const auto with = with_ports();
+  const auto others = both(none_of(either(with, either(protocol(protocol::icmp), protocol(protocol::icmpv6)))), no_ports);
+  Set out = either(with, either(icmp, others));
+  out = both(out, either(protocol(protocol::tcp), equal(field::tcp_flags, 0)));
+  return both(out, either(protocol(protocol::udp), equal(field::vni, 0)));
+}
+
+bool PacketSets::family_is_v6(Set set) { return both(set, family(IpFamily::v4)) == nothing; }
 
 Packet PacketSets::example(Set set) {
   const auto prefer = [&](Set wish) {
@@ -83,13 +94,9 @@ Packet PacketSets::example(Set set) {
   prefer(protocol(protocol::udp));
   prefer(either(protocol(protocol::icmp), protocol(protocol::icmpv6)));
   prefer(family(IpFamily::v4));
-  // Link-local and unspecified addresses cannot be sent to without more ado.
-  const auto low = both(family(IpFamily::v6), between(field::source, 0, 1));
-  prefer(none_of(either(low, both(family(IpFamily::v6), between(field::destination, 0, 1)))));
-  const auto global = between(Field{field::source.first, 8}, 1, 0xf0),
-             to_global = between(Field{field::destination.first, 8}, 1, 0xdf);
-  prefer(to_global);
-  prefer(global);
+  // Unicast that a socket can use without more ado: no 0.0.0.0/8, ::, link-local or multicast.
+  for (const auto address : {field::destination, field::source})
+    prefer(between({address.first, 8}, 1, family_is_v6(set) ? 0xfd : 0xdf));
   prefer(between(field::destination_port, 1, UINT16_MAX));
   prefer(between(field::source_port, 40000, 60000));
   Packet out;

@@ -34,12 +34,17 @@ class PacketSets : public Bdd {
   Set addresses(Field field, const std::vector<IpRange>& ranges);
   /// Packets of a protocol that has ports (TCP, UDP, UDP-Lite, SCTP, DCCP).
   Set with_ports();
-  /// TCP, UDP and so on to these ports, or ICMP of both families; no statement about addresses.
+  /// TCP, UDP and so on to these ports, or these types of ICMP; no statement about addresses.
   Set service(const Service& service);
+  /// Packets that there can be.
+  Set well_formed();
   /// The packet of this set that people find easiest to read. Precondition: not empty.
   Packet example(Set set);
   /// This packet and no other.
   Set only(const Packet& packet);
+
+ private:
+  bool family_is_v6(Set set);
 };
 
 }  // namespace ingot::check

@@ -68,10 +68,10 @@ class Decoder {
     table.family = TRY(one_of<NftFamily>(families, content, "family"));
     table.name = TRY(json::text(content, "name"));
     for (const auto& flag : as_list(json::find(content, "flags"))) {
-      if (!flag.is_string())
-        table.state = NftTable::State::unclear;
-      else if (flag.get<std::string>() == "dormant")
+      if (flag == "dormant")
         table.state = NftTable::State::dormant;
+      else if (flag != "owner" && flag != "persist")
+        table.state = NftTable::State::unclear;
     }
     if (!tables_.emplace(std::pair{table.family, table.name}, out_.tables.size()).second)
       return fail(ErrorCode::malformed, fmt::format("two tables {} {}", to_text(table.family), table.name));

@@ -29,7 +29,7 @@ struct Packet {
 /// "tcp 10.0.0.1:40000 > 10.0.0.2:22, new".
 std::string to_text(const Packet& packet);
 
-/// Destination ports of a protocol, or types of ICMP (any family: 1 stands for ICMPv6, too).
+/// Destination ports of a protocol, or types of ICMP (1) or ICMPv6 (58).
 struct Service {
   std::optional<std::uint8_t> protocol;  ///< nothing: any
   std::uint16_t first = 0;
@@ -37,21 +37,23 @@ struct Service {
   bool operator==(const Service&) const = default;
 };
 
+/// "tcp/443", "udp/5000-5010", "icmp/8", "anything".
+std::string to_text(const Service& service);
+
 /// One end of a host on one network.
 struct Interface {
   std::string name;
   std::string segment;             ///< the broadcast domain it is on
-  std::vector<IpRange> addresses;  ///< of all nodes that the host stands for
+  std::vector<IpRange> addresses;  ///< of all nodes that the host stands for; each also has a link-local IPv6 address
+  std::vector<IpRange> except;     ///< of these addresses, those that it has not
   std::vector<IpRange> routes;     ///< destinations that leave here, on-link ones included
   struct Vxlan {
     std::string underlay;  ///< the interface of the same host that carries it
     std::uint16_t port = 4789;
     std::uint32_t vni = 0;
+    std::vector<IpRange> vteps;  ///< the host's own
   };
   std::optional<Vxlan> vxlan;
-  /// No ICMPv6 or IPv4 address at all on this interface is not possible: every one has a link-local IPv6 address,
-  /// unless the kernel was told otherwise.
-  bool link_local = true;
 };
 
 /// All nodes of one role, or an outside world: nodes that a ruleset does not bind.
@@ -63,13 +65,19 @@ struct Host {
   std::optional<codec::NftRuleset> ruleset;
 };
 
-/// Connections that must work and may be.
+/// Connections that must work, and may be.
 struct Flow {
   std::string name;
   std::vector<std::string> from;
   std::vector<std::string> to;
-  std::string segment;  ///< empty: any
+  std::string segment;  ///< empty: any of those that both are on
   std::vector<Service> services;
+};
+
+/// What every network needs to work (neighbour discovery, DHCP): anybody's, on every segment; may be, must not.
+struct Infrastructure {
+  Service service;
+  std::vector<IpRange> to;  ///< empty: any destination
 };
 
 /// What nobody may do.
@@ -86,9 +94,9 @@ struct Never {
 
 struct Topology {
   std::vector<Host> hosts;
-  std::vector<Flow> flows;
-  /// What every network needs to work (neighbour discovery, DHCP, echo): allowed, but nothing that must work.
-  std::vector<Flow> infrastructure;
+  std::vector<Flow> flows;   ///< all connections that there may be; each must work, both families where both ends have them
+  std::vector<Flow> always;  ///< must work, whether or not they are flows
+  std::vector<Infrastructure> infrastructure;
   std::vector<Never> never;
 };
 
@@ -142,6 +150,15 @@ struct SegmentReport {
   std::size_t rule_count = 0;
   std::size_t claim_count = 0;
 };
+
+/// What becomes of one packet that comes in by an interface.
+enum class Fate {
+  passes,
+  lost,
+  depends,  ///< on what the model does not know: rates, marks, expressions that it has no idea of
+};
+/// Whether the host's own programs get it; `hits`, if not null, receives the rules that it meets.
+Fate fate_of(const Host& host, const std::string& interface, const Packet& packet, std::vector<RuleHit>* hits = nullptr);
 
 /// Errors: malformed (a flow or interface of something that is not there), limit (the sets outgrow memory).
 Result<SegmentReport> check_segments(const Topology& topology);

@@ -133,7 +133,7 @@ struct NftSet {
 struct NftTable {
   NftFamily family = NftFamily::inet;
   std::string name;
-  /// Its chains are not hooked when it is dormant. nft 1.0.6 prints a table's flags as a senseless number.
+  /// Its chains are not hooked when it is dormant. nft 1.0.6 prints whatever memory holds in the place of flags.
   enum class State { active, dormant, unclear };
   State state = State::active;
   std::vector<NftChain> chains;
