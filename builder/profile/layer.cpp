@@ -308,7 +308,8 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "files"}));
+  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "site",
+                "network", "proxy", "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -322,6 +323,7 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("root"))) TRY(apply_root(draft, *table));
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
+  TRY(apply_network(draft.network, top, folder));
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
   return {};
 }
@@ -340,6 +342,7 @@ Result<Profile> finish(Draft draft) {
   for (const auto& parameter : profile.kernel.command_line)  // a file may take back the allow_shell of one it extends
     TRY(check_parameter({parameter, draft.end}, draft.shell));
   TRY(finish_root(draft));
+  TRY(finish_network(draft.network, profile));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
 }

@@ -5,6 +5,7 @@
 
 #include "command_line.hpp"
 #include "ingot/model/profile.hpp"
+#include "network.hpp"
 
 namespace ingot::builder::detail {
 
@@ -15,6 +16,7 @@ struct Draft {
   std::optional<Located<int>> compression_level;
   std::optional<TextLocation> filesystem_at;
   std::map<std::string, ExtraFile> files;  ///< by path
+  NetworkDraft network;
   ShellAccess shell = ShellAccess::refused;
   TextLocation end;  ///< of the file that was asked for: where missing keys are reported
 };

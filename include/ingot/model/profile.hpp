@@ -2,12 +2,15 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "ingot/base/bytes.hpp"
 #include "ingot/base/guid.hpp"
+#include "ingot/model/network.hpp"
+#include "ingot/model/site.hpp"
 
 namespace ingot {
 
@@ -68,7 +71,13 @@ struct Profile {
     std::vector<std::string> phases;  ///< boot phases after which the agent reports, in order
     bool secure_boot = true;
   } boot;
+  std::optional<Site> site;        ///< with it, `role` is one of its roles
+  std::vector<NetworkLink> links;  ///< by name; every link of the role's planes is among them
+  std::optional<Proxy> proxy;      ///< only with a site
   std::vector<ExtraFile> files;
+
+  /// The site's word on this profile's role; null without a site.
+  [[nodiscard]] const SiteRole* site_role() const { return site ? site->role(role) : nullptr; }
 };
 
 }  // namespace ingot
