@@ -216,7 +216,8 @@ const Ruleset rulesets[] = {
       })",
      true},
     {"what it does not know may or may not be", R"(table inet t {
-      set seen { type ipv4_addr; flags dynamic; size 100 }
+      set seen { type ipv4_addr; flags dynamic; size 100
+      }
       chain c { type filter hook input priority 0; policy drop
         tcp dport 22 limit rate 2/hour accept
         ip dscp cs1 accept

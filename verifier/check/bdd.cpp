@@ -118,12 +118,12 @@ Set Bdd::masked(Field field, Wide mask, Wide value) {
 Set Bdd::forget_from(Set a, Field field) {
   const auto one = nodes_[a];
   if (one.bit == no_bit || one.bit >= std::uint32_t{field.first} + field.width) return a;
-  auto& before = memo(Operation::forget, a, field.first);
-  if (before.used && before.a == a && before.b == field.first && before.operation == Operation::forget)
-    return before.result;
+  const Set key = std::uint32_t{field.first} << 16 | field.width;
+  const auto& before = memo(Operation::forget, a, key);
+  if (before.used && before.a == a && before.b == key && before.operation == Operation::forget) return before.result;
   const auto low = forget_from(one.low, field), high = forget_from(one.high, field);
   const auto result = one.bit >= field.first ? either(low, high) : node(one.bit, low, high);
-  memo(Operation::forget, a, field.first) = {a, field.first, Operation::forget, result, true};
+  memo(Operation::forget, a, key) = {a, key, Operation::forget, result, true};
   return result;
 }
 

@@ -99,6 +99,15 @@ std::string to_text(const Service& service) {
 
 std::string render_segments(const SegmentReport& report) {
   std::string out;
+  out += "direct:\n";
+  for (const auto& one : report.reach) {
+    std::string services;
+    for (const auto& service : one.services) services += (services.empty() ? "" : ", ") + to_text(service);
+    out += fmt::format("  {} > {} on {}{}: {}\n", one.from, one.to, one.segment, one.as_rogue ? " (rogue VXLAN)" : "",
+                       services);
+  }
+  out += "only through hosts in between:\n";
+  for (const auto& [from, to] : report.through) out += fmt::format("  {} > {}\n", from, to);
   for (const auto& one : report.violations) {
     out += fmt::format("{}: {}: {}\n", to_text(one.kind), one.claim, one.text);
     for (const auto& step : one.steps) {
@@ -112,7 +121,8 @@ std::string render_segments(const SegmentReport& report) {
       }
     }
   }
-  return out;
+  return out + fmt::format("{}: {} claims over {} rules, {} violations\n", report.violations.empty() ? "holds" : "broken",
+                           report.claim_count, report.rule_count, report.violations.size());
 }
 
 }  // namespace ingot::check
