@@ -1,3 +1,5 @@
+#include "ingot/builder/segment.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include "ingot/base/source.hpp"
 #include "ingot/builder/network.hpp"
 #include "ingot/builder/profile.hpp"
-#include "ingot/builder/segment.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -52,7 +53,8 @@ Result<Site> load_sites(const std::vector<std::string>& paths) {
     site = std::move(found);
   }
   if (site) return *std::move(site);
-  return fail(ErrorCode::usage, "none of the profiles has a site", "give a profile with site = \"...\", or the site file");
+  return fail(ErrorCode::usage, "none of the profiles has a site",
+              "give a profile with site = \"...\", or the site file");
 }
 
 Result<builder::Rulesets> load_rulesets(const Site& site, const std::string& folder) {
@@ -118,8 +120,8 @@ nlohmann::json report_json(const check::SegmentReport& report) {
                      {"services", std::move(services)}});
   }
   for (const auto& [from, to] : report.through) through.push_back({{"from", from}, {"to", to}});
-  return {{"holds", report.violations.empty()}, {"claims", report.claim_count}, {"rules", report.rule_count},
-          {"violations", std::move(violations)}, {"direct", std::move(reach)},  {"through_hosts", std::move(through)}};
+  return {{"holds", report.violations.empty()},  {"claims", report.claim_count}, {"rules", report.rule_count},
+          {"violations", std::move(violations)}, {"direct", std::move(reach)},   {"through_hosts", std::move(through)}};
 }
 
 Result<check::SegmentReport> prove(const Site& site, const SegmentArguments& arguments) {

@@ -9,7 +9,8 @@
 namespace ingot::builder {
 namespace {
 
-constexpr int margin = 24, label_width = 190, column_width = 190, head_height = 96, band_padding = 34, arrow_height = 26;
+constexpr int margin = 24, label_width = 190, column_width = 190, head_height = 96, band_padding = 34,
+              arrow_height = 26;
 
 constexpr const char* style = R"(<style>
   svg { --ink: #1b1f24; --soft: #57606a; --paper: #ffffff; --band: #f3f5f8; --line: #c3cad3; --flow: #0b6bcb; --bad: #c62828; --node: #e7eefb; }
@@ -115,10 +116,12 @@ std::vector<Arrow> MapWriter::arrows_on(const SitePlane& plane) const {
 void MapWriter::column(const std::string& name, int bottom) {
   const auto* role = site_.role(name);
   const int middle = x(name), left = middle - column_width / 2 + 12;
-  out_ += fmt::format("<line class=\"lane\" x1=\"{0}\" y1=\"{1}\" x2=\"{0}\" y2=\"{2}\"/>\n", middle, head_height, bottom);
+  out_ +=
+      fmt::format("<line class=\"lane\" x1=\"{0}\" y1=\"{1}\" x2=\"{0}\" y2=\"{2}\"/>\n", middle, head_height, bottom);
   out_ += fmt::format("<rect class=\"{}\" x=\"{}\" y=\"52\" width=\"{}\" height=\"36\" rx=\"6\"/>\n",
                       role != nullptr ? "node" : "zone", left, column_width - 24);
-  out_ += fmt::format("<text class=\"name\" x=\"{}\" y=\"75\" text-anchor=\"middle\">{}</text>\n", middle, escaped(name));
+  out_ +=
+      fmt::format("<text class=\"name\" x=\"{}\" y=\"75\" text-anchor=\"middle\">{}</text>\n", middle, escaped(name));
 }
 
 void MapWriter::arrow(const Arrow& one, int y) {
@@ -126,13 +129,14 @@ void MapWriter::arrow(const Arrow& one, int y) {
   const auto* line = one.is_bad ? "bad" : "flow";
   const auto* head = one.is_bad ? "badhead" : "head";
   if (from == to)
-    out_ += fmt::format("<path class=\"{}\" marker-end=\"url(#{})\" d=\"M{} {}h-34v10h28\"/>\n", line, head, from, y - 5);
+    out_ +=
+        fmt::format("<path class=\"{}\" marker-end=\"url(#{})\" d=\"M{} {}h-34v10h28\"/>\n", line, head, from, y - 5);
   else
     out_ += fmt::format("<path class=\"{}\" marker-end=\"url(#{})\" d=\"M{} {}H{}\"/>\n", line, head, from, y,
                         to + (from < to ? -6 : 6));
-  out_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n", one.is_bad ? "badtext" : "soft",
-                      from == to ? from + 8 : std::min(from, to) + 12, from == to ? y + 4 : y - 5, "start",
-                      escaped(one.text));
+  out_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n",
+                      one.is_bad ? "badtext" : "soft", from == to ? from + 8 : std::min(from, to) + 12,
+                      from == to ? y + 4 : y - 5, "start", escaped(one.text));
 }
 
 void MapWriter::band(const SitePlane& plane, const std::vector<Arrow>& arrows, int top) {

@@ -67,7 +67,7 @@ std::vector<std::string> all_but(const std::vector<check::Host>& hosts, const st
 }
 
 void add_policy(check::Topology& topology, const SitePolicy& policy) {
-  check::Never never{policy.name,  policy.from, policy.to, services_of(policy.ports),
+  check::Never never{policy.name,  policy.from, policy.to,     services_of(policy.ports),
                      policy.plane, false,       policy.trusted};
   switch (policy.kind) {
     case PolicyKind::never:

@@ -43,17 +43,25 @@ class NetworkLab {
     ip(node, {"link set lo up"});
   }
 
-  /// Commands of ip(8) in a node, one after the other.
+  /// Commands of ip(8) in a node, one after the other; those that start with "-6 " after all others.
   void ip(const std::string& node, const std::vector<std::string>& lines) {
-    const auto file = folder() + "/ip";
-    REQUIRE(write_file(file, as_bytes(fmt::format("{}\n", fmt::join(lines, "\n")))));
-    output_of({"ip", "-n", name(node), "-batch", file});
+    for (const bool v6 : {false, true}) {
+      std::string text;
+      for (const auto& line : lines)
+        if (line.starts_with("-6 ") == v6) text += line.substr(v6 ? 3 : 0) + "\n";
+      if (text.empty()) continue;
+      const auto file = folder() + "/ip";
+      REQUIRE(write_file(file, as_bytes(text)));
+      output_of(v6 ? std::vector<std::string>{"ip", "-6", "-n", name(node), "-batch", file}
+                   : std::vector<std::string>{"ip", "-n", name(node), "-batch", file});
+    }
   }
 
   /// An interface of a node on a segment, with addresses ("10.0.0.1/24").
   void connect(const std::string& node, const std::string& interface, const std::string& segment,
                const std::vector<std::string>& addresses) {
-    if (segments_.insert(segment).second) ip("wires", {"link add " + bridge(segment) + " type bridge", "link set " + bridge(segment) + " up"});
+    if (segments_.insert(segment).second)
+      ip("wires", {"link add " + bridge(segment) + " type bridge", "link set " + bridge(segment) + " up"});
     const auto port = fmt::format("p{}", ports_++);
     ip("wires", {fmt::format("link add {} type veth peer name {} netns {}", port, interface, name(node)),
                  fmt::format("link set {} master {}", port, bridge(segment)), fmt::format("link set {} up", port)});

@@ -344,7 +344,7 @@ TEST_CASE("segment: what the analysis says of a packet is what the kernel does w
     }
     const auto passed = lab.send(std::move(probes));
     for (std::size_t i = 0; i < packets.size(); ++i) {
-      const auto fate = check::fate_of(host, packets[i].interface, packets[i].packet);
+      const auto fate = check::fate_of_incoming(host, packets[i].interface, packets[i].packet);
       passed_packets += passed[i] ? 1 : 0;
       lost_packets += passed[i] ? 0 : 1;
       open_packets += fate == check::Fate::depends ? 1 : 0;

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::uint32_t no_bit = UINT32_MAX;  // of the two constants: behind all bits
 constexpr std::size_t node_cap = 60'000'000;  // 720 MB
-constexpr std::size_t memo_count = std::size_t{1} << 18;
+constexpr std::size_t first_table = std::size_t{1} << 12;
+constexpr std::size_t memo_cap = std::size_t{1} << 20;
 
 std::size_t mixed(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
   std::uint64_t hash = a * 0x9E3779B97F4A7C15u ^ b * 0xC2B2AE3D27D4EB4Fu ^ c * 0x165667B19E3779F9u;
@@ -19,7 +20,7 @@ std::size_t mixed(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
 
 }  // namespace
 
-Bdd::Bdd() : nodes_{{no_bit, 0, 0}, {no_bit, 1, 1}}, table_(std::size_t{1} << 16, nothing), memos_(memo_count) {}
+Bdd::Bdd() : nodes_{{no_bit, 0, 0}, {no_bit, 1, 1}}, table_(first_table, nothing), memos_(first_table) {}
 
 Set Bdd::node(std::uint32_t bit, Set low, Set high) {
   if (low == high) return low;
@@ -42,10 +43,12 @@ Set Bdd::node(std::uint32_t bit, Set low, Set high) {
   }
 }
 
+/// Memos are of the same size, up to a cap; they start anew, for they only save work.
 void Bdd::grow_table() {
   std::size_t size = table_.size();
   while (nodes_.size() * 2 > size) size *= 2;
   table_.assign(size, nothing);
+  if (memos_.size() < std::min(size, memo_cap)) memos_.assign(std::min(size, memo_cap), Memo{});
   for (std::size_t i = 2; i < nodes_.size(); ++i) {
     auto at = mixed(nodes_[i].bit, nodes_[i].low, nodes_[i].high) & (size - 1);
     while (table_[at] != nothing) at = (at + 1) & (size - 1);
@@ -54,7 +57,7 @@ void Bdd::grow_table() {
 }
 
 Bdd::Memo& Bdd::memo(Operation operation, Set a, Set b) {
-  return memos_[mixed(a, b, static_cast<std::uint64_t>(operation)) & (memo_count - 1)];
+  return memos_[mixed(a, b, static_cast<std::uint64_t>(operation)) & (memos_.size() - 1)];
 }
 
 Set Bdd::combine(Operation operation, Set a, Set b) {

@@ -77,7 +77,8 @@ Set PacketSets::well_formed() {
   const auto icmp = both(either(protocol(protocol::icmp), protocol(protocol::icmpv6)),
                          both(between(field::destination_port, 0, 255), between(field::source_port, 0, 255)));
   const auto with = with_ports();
-  const auto others = both(none_of(either(with, either(protocol(protocol::icmp), protocol(protocol::icmpv6)))), no_ports);
+  const auto others =
+      both(none_of(either(with, either(protocol(protocol::icmp), protocol(protocol::icmpv6)))), no_ports);
   Set out = either(with, either(icmp, others));
   out = both(out, either(protocol(protocol::tcp), equal(field::tcp_flags, 0)));
   return both(out, either(protocol(protocol::udp), equal(field::vni, 0)));
@@ -112,10 +113,12 @@ Packet PacketSets::example(Set set) {
   out.tcp_flags = static_cast<std::uint8_t>(take(field::tcp_flags));
   out.destination_port = static_cast<std::uint16_t>(take(field::destination_port));
   out.destination = address_of(family, take(part_of(field::destination, family)));
+  // Nobody sends to himself over a network.
+  const auto own = both(this->family(family), equal(part_of(field::source, family), number_of(out.destination)));
+  if (const auto others = without(set, own); others != nothing) set = others;
   out.source = address_of(family, take(part_of(field::source, family)));
   out.source_port = static_cast<std::uint16_t>(take(field::source_port));
-  if (out.protocol == protocol::udp && out.destination_port == 4789)
-    out.vni = static_cast<std::uint32_t>(take(field::vni));
+  if (forget(set, field::vni) != set) out.vni = static_cast<std::uint32_t>(take(field::vni));
   return out;
 }
 

@@ -47,15 +47,20 @@ Result<void> check_names(const Topology& topology) {
 
 }  // namespace
 
-Fate fate_of(const Host& host, const std::string& interface, const Packet& packet, std::vector<RuleHit>* hits) {
+Fate fate_of_incoming(const Host& host, const std::string& interface, const Packet& packet) {
   PacketSets sets;
   Firewall firewall(sets, host);
   const auto one = sets.only(packet);
-  firewall.record(hits);
-  const auto may = firewall.received(one, interface, Bound::may);
-  firewall.record(nullptr);
-  if (may == nothing) return Fate::lost;
+  if (firewall.received(one, interface, Bound::may) == nothing) return Fate::lost;
   return firewall.received(one, interface, Bound::must) != nothing ? Fate::passes : Fate::depends;
+}
+
+Fate fate_of_outgoing(const Host& host, const std::string& interface, const Packet& packet) {
+  PacketSets sets;
+  Firewall firewall(sets, host);
+  const auto one = sets.only(packet);
+  if (firewall.sent(one, interface, Bound::may) == nothing) return Fate::lost;
+  return firewall.sent(one, interface, Bound::must) != nothing ? Fate::passes : Fate::depends;
 }
 
 Result<SegmentReport> check_segments(const Topology& topology) {
@@ -121,8 +126,9 @@ std::string render_segments(const SegmentReport& report) {
       }
     }
   }
-  return out + fmt::format("{}: {} claims over {} rules, {} violations\n", report.violations.empty() ? "holds" : "broken",
-                           report.claim_count, report.rule_count, report.violations.size());
+  return out + fmt::format("{}: {} claims over {} rules, {} violations\n",
+                           report.violations.empty() ? "holds" : "broken", report.claim_count, report.rule_count,
+                           report.violations.size());
 }
 
 }  // namespace ingot::check

@@ -151,14 +151,16 @@ struct SegmentReport {
   std::size_t claim_count = 0;
 };
 
-/// What becomes of one packet that comes in by an interface.
+/// What becomes of one packet.
 enum class Fate {
   passes,
   lost,
   depends,  ///< on what the model does not know: rates, marks, expressions that it has no idea of
 };
-/// Whether the host's own programs get it; `hits`, if not null, receives the rules that it meets.
-Fate fate_of(const Host& host, const std::string& interface, const Packet& packet, std::vector<RuleHit>* hits = nullptr);
+/// Of one that comes in by an interface: do the host's own programs get it?
+Fate fate_of_incoming(const Host& host, const std::string& interface, const Packet& packet);
+/// Of one that the host itself sends: does it leave by this interface?
+Fate fate_of_outgoing(const Host& host, const std::string& interface, const Packet& packet);
 
 /// Errors: malformed (a flow or interface of something that is not there), limit (the sets outgrow memory).
 Result<SegmentReport> check_segments(const Topology& topology);
