@@ -62,15 +62,25 @@ class SiteLab {
     auto from = is_role(step.from) ? owner(step.from, packet.source) : world(step.segment);
     if (!step.note.empty()) from = world(site.plane(step.segment)->underlay);
     const auto to = is_role(step.to) ? owner(step.to, packet.destination) : world(step.segment);
-    // Nodes beyond the two, and everybody else: whoever is asked for gets the address, and its neighbour knows him.
+    // Nodes beyond the two, and everybody else: whoever is asked for gets the address, and the sender knows the way.
     const auto& interface = interface_name(*site.plane(step.segment));
     const bool v6 = packet.destination.family == IpFamily::v6;
-    if (is_role(step.to))
-      lab.ip(to, {fmt::format("addr replace {}/{} dev {} {}", to_text(packet.destination), v6 ? 128 : 32, interface,
-                              v6 ? "nodad" : "")});
-    lab.ip(from, {fmt::format("neigh replace {} lladdr {} dev {} nud permanent", to_text(packet.destination),
-                              mac(to, interface), interface)});
+    const auto target = fmt::format("{}/{}", to_text(packet.destination), v6 ? 128 : 32);
+    if (is_role(step.to) && !is_owned(step.to, packet.destination))
+      lab.ip(to, {fmt::format("addr replace {} dev {} {}", target, interface, v6 ? "nodad" : "")});
+    const auto neighbour = fmt::format("{} dev {}", to_text(packet.destination), interface);
+    if (!is_role(from_role(step))) lab.ip(from, {fmt::format("route replace {} dev {}", target, interface)});
+    lab.ip(from, {fmt::format("neigh replace {} lladdr {} nud permanent", neighbour, mac(to, interface))});
+    if (is_role(step.from)) cleaning_.emplace(from, "neigh del " + neighbour);
     return raw_probe(from, to, packet);
+  }
+
+  /// Undoes what probe() told nodes of their neighbours, and lets them forget the rest.
+  void forget_neighbours() {
+    for (const auto& [name, line] : cleaning_) lab.ip(name, {line});
+    cleaning_.clear();
+    for (const auto& role : site.roles)
+      for (int i = 0; i < nodes_a_role; ++i) lab.ip(node(role.name, i), {"neigh flush all"});
   }
 
   Site site;
@@ -78,6 +88,13 @@ class SiteLab {
   builder::Rulesets rulesets;
 
  private:
+  [[nodiscard]] static std::string from_role(const check::Step& step) { return step.note.empty() ? step.from : ""; }
+  [[nodiscard]] bool is_owned(const std::string& role, const IpAddress& wanted) const {
+    for (const auto& member : site.role(role)->planes)
+      for (int i = 0; i < nodes_a_role; ++i)
+        if (address(role, member.plane, wanted.family, i) == wanted) return true;
+    return false;
+  }
   [[nodiscard]] std::string owner(const std::string& role, const IpAddress& wanted) const {
     for (const auto& member : site.role(role)->planes)
       for (int i = 0; i < nodes_a_role; ++i)
@@ -188,6 +205,7 @@ class SiteLab {
                           interface_name(plane))});
   }
 
+  std::set<std::pair<std::string, std::string>> cleaning_;
   std::map<std::string, std::string> macs_;
 };
 

@@ -16,7 +16,13 @@ const IpRange multicast_v6 = *IpRange::parse("ff00::/8");
 
 Network::Network(const Topology& topology) : topology_(topology), packets_(std::make_unique<PacketSets>()) {
   auto& sets = *packets_;
-  universe_ = sets.both(sets.well_formed(), sets.between(field::state, 0, static_cast<Wide>(PacketState::fresh)));
+  // Linux never tracks neighbour discovery and multicast listeners (nf_conntrack_proto_icmpv6.c, noct_valid_new).
+  const auto untracked =
+      sets.both(sets.protocol(protocol::icmpv6),
+                sets.either(sets.between(field::destination_port, 130, 137), sets.equal(field::destination_port, 143)));
+  const auto tracked = sets.without(sets.between(field::state, 0, static_cast<Wide>(PacketState::fresh)), untracked);
+  universe_ =
+      sets.both(sets.well_formed(), sets.either(tracked, sets.both(untracked, sets.state(PacketState::untracked))));
   for (const auto& one : topology.hosts) {
     firewalls_.push_back(std::make_unique<Firewall>(sets, one));
     gates_.emplace_back(one.interfaces.size());
@@ -206,6 +212,12 @@ Set Network::lost(End from, End to, Set packets) {
   const auto& sender = gates_[from.host][from.interface];
   const auto& receiver = gates_[to.host][to.interface];
   return packets_->without(packets, packets_->both(sender.must_send, receiver.must_receive));
+}
+
+bool Network::can_pass(End from, End to, Set packets) {
+  const auto sent = packets_->both(gates_[from.host][from.interface].may_send, packets);
+  const auto got = packets_->both(gates_[to.host][to.interface].may_receive, packets);
+  return sent != nothing && got != nothing;
 }
 
 Hop Network::hop(std::size_t index, std::string what) { return {host(index).name, std::move(what), {}}; }

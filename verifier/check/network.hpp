@@ -34,6 +34,8 @@ class Network {
 
   /// Of the packets of a connection (with the state in them), those that may be lost between two ends of one segment.
   Set lost(End from, End to, Set packets);
+  /// Whether some of these packets may leave one end, and some reach the other's programs.
+  bool can_pass(End from, End to, Set packets);
   /// How one packet travels along an edge.
   Step step(const Edge& edge, const Packet& packet);
 

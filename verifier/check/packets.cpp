@@ -116,9 +116,12 @@ Packet PacketSets::example(Set set) {
   // Nobody sends to himself over a network.
   const auto own = both(this->family(family), equal(part_of(field::source, family), number_of(out.destination)));
   if (const auto others = without(set, own); others != nothing) set = others;
+  // Where nodes have one number on all of their networks, an odd one sends to an even one.
+  const Field last_bit{static_cast<std::uint16_t>(field::source.first + address_bits(family) - 1), 1};
+  prefer(equal(last_bit, ~out.destination.bytes[address_bits(family) / 8 - 1] & 1));
   out.source = address_of(family, take(part_of(field::source, family)));
   out.source_port = static_cast<std::uint16_t>(take(field::source_port));
-  if (forget(set, field::vni) != set) out.vni = static_cast<std::uint32_t>(take(field::vni));
+  if (out.protocol == protocol::udp && forget(set, field::vni) != set) out.vni = static_cast<std::uint32_t>(take(field::vni));
   return out;
 }
 

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint16_t first_ephemeral = 1024;
 constexpr std::uint8_t syn = 2, syn_ack = 0x12, ack = 0x10;
 constexpr std::size_t listed_services = 32;
+constexpr std::uint16_t all_bits = field::vni.first + field::vni.width;
 
 /// ICMP's answer to a request of this type.
 std::optional<std::uint8_t> answer_of(std::uint8_t protocol, std::uint16_t type) {
@@ -119,6 +120,28 @@ std::optional<Violation> Claims::broken_below(const Flow& flow, const Connection
   return std::nullopt;
 }
 
+/// IPv6 finds no one without neighbour discovery. Rules look at more of it (the hop limit) than the model does, so this
+/// asks only whether it can pass at all.
+std::optional<Violation> Claims::unknown_neighbours(const Flow& flow, const Connection& connection, Set requests) {
+  if (sets_.both(requests, sets_.family(IpFamily::v6)) == nothing) return std::nullopt;
+  const auto multicast = sets_.address(field::destination, *IpRange::parse("ff02::1:ff00:0/104"));
+  const auto unicast =
+      sets_.without(sets_.family(IpFamily::v6), sets_.address(field::destination, *IpRange::parse("ff00::/8")));
+  const auto solicit = sets_.both(sets_.service({protocol::icmpv6, 135, 135}), multicast);
+  const auto advert = sets_.both(sets_.service({protocol::icmpv6, 136, 136}), unicast);
+  for (const auto& [from, to] :
+       {std::pair{connection.from, connection.to}, std::pair{connection.to, connection.from}}) {
+    for (const auto& [packets, name] :
+         {std::pair{solicit, "a neighbour solicitation"}, std::pair{advert, "a neighbour advertisement"}}) {
+      if (network_.can_pass(from, to, packets)) continue;
+      auto example = sets_.both(sets_.both(packets, sets_.well_formed()), network_.addresses(field::source, from));
+      example = sets_.both(example, sets_.state(PacketState::untracked));
+      return lost_packet(flow, from, to, example, name);
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<Violation> Claims::broken(const Flow& flow, const Connection& connection) {
   const auto [from, to] = connection;
   const auto first = requests(flow, connection);
@@ -128,6 +151,7 @@ std::optional<Violation> Claims::broken(const Flow& flow, const Connection& conn
     return lost_packet(flow, from, to, lost, "a later packet");
   if (const auto lost = network_.lost(to, from, replies(sets_, first)); lost != nothing)
     return lost_packet(flow, to, from, lost, "a reply");
+  if (auto found = unknown_neighbours(flow, connection, first)) return found;
   return broken_below(flow, connection);
 }
 
@@ -293,6 +317,10 @@ void Claims::tabulate() {
 }
 
 std::vector<Service> services_of(PacketSets& sets, Set packets) {
+  // A list of all protocols is none.
+  if (sets.forget(sets.forget(packets, {field::protocol.first + field::protocol.width, all_bits}), field::family) ==
+      everything)
+    return {{std::nullopt, 0, UINT16_MAX}};
   std::vector<Service> out;
   while (packets != nothing && out.size() < listed_services) {
     const auto number = sets.least(packets, field::protocol);

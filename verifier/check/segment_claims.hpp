@@ -30,6 +30,7 @@ class Claims {
   Set requests(const Flow& flow, const Connection& connection);
   std::optional<Violation> broken(const Flow& flow, const Connection& connection);
   std::optional<Violation> broken_below(const Flow& flow, const Connection& connection);
+  std::optional<Violation> unknown_neighbours(const Flow& flow, const Connection& connection, Set requests);
   Violation lost_packet(const Flow& flow, End from, End to, Set lost, std::string what);
   Set allowed(const Edge& edge);
   Set beyond_infrastructure(const Edge& edge);
