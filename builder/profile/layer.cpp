@@ -329,7 +329,8 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "files"}));
+  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "files",
+                "shipping", "collector"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -344,6 +345,8 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
+  if (const auto table = TRY(top.table("shipping"))) TRY(apply_shipping(draft, *table, folder));
+  if (const auto table = TRY(top.table("collector"))) TRY(apply_collector(draft, *table));
   return {};
 }
 
@@ -361,6 +364,7 @@ Result<Profile> finish(Draft draft) {
   for (const auto& parameter : profile.kernel.command_line)  // a file may take back the allow_shell of one it extends
     TRY(check_parameter({parameter, draft.end}, draft.shell));
   TRY(finish_root(draft));
+  TRY(finish_shipping(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
 }
