@@ -105,7 +105,7 @@ Result<CertificateHandle> fill(X509_REQ* request, X509* authority, const NodeCer
                   add_extension(made, authority, NID_basic_constraints, "critical,CA:FALSE") &&
                   add_extension(made, authority, NID_key_usage, "critical,digitalSignature") &&
                   add_extension(made, authority, NID_ext_key_usage,
-                                wanted.names.empty() ? "clientAuth" : "clientAuth,serverAuth") &&
+                                wanted.use == NodeUse::client ? "clientAuth" : "clientAuth,serverAuth") &&
                   add_extension(made, authority, NID_subject_alt_name, names) &&
                   add_extension(made, authority, NID_subject_key_identifier, "hash") &&
                   add_extension(made, authority, NID_authority_key_identifier, "keyid");

@@ -32,12 +32,17 @@ void add_issue(CLI::App& keys, Action& action) {
   auto* command = keys.add_subcommand("issue", "Certify a node's TLS key, so that its records are taken as its own");
   command->footer(
       "Example: ingot keys issue --csr node.csr --node gpu-7 --keys keys --out node.crt\n"
-      "A collector needs --name for each host name and address that nodes reach it by.");
+      "Give --name for each address of the node (sudo's sessions are taken only from these), and for each host name "
+      "and\n"
+      "address that nodes reach a collector by.");
   auto options = std::make_shared<IssueOptions>();
   command->add_option("--csr", options->request, "The node's /var/lib/ingot/identity/node.csr")->required();
   command->add_option("--node", options->wanted.node, "Who the node is; its records are stored under this name")
       ->required();
-  command->add_option("--name", options->wanted.names, "Host name or address that it serves under; may repeat");
+  command->add_option("--name", options->wanted.names, "Host name or address of the node; may repeat");
+  command->add_flag_callback(
+      "--collector", [options] { options->wanted.use = signer::NodeUse::collector; },
+      "It is a collector: nodes may trust it with their records");
   command->add_option("--days", options->wanted.days, "Lifetime")->capture_default_str();
   command->add_option("--keys", options->keys, "Key folder with tls-ca")->required();
   command->add_option("--out", options->out, "Where the certificate goes, PEM")->required();
