@@ -202,7 +202,8 @@ LoadCredential=node.key:/var/lib/ingot/identity/node.key
 LoadCredential=node.crt:/var/lib/ingot/identity/node.crt
 Restart=always
 RestartSec=1
-{}RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+{}SystemCallFilter=@chown
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 SocketBindDeny=any
 SocketBindAllow=tcp:{}
 )";

@@ -23,8 +23,9 @@ constexpr Condition message(How how, std::string_view text) { return {"MESSAGE",
 constexpr Condition audit_key(std::string_view text) { return {"MESSAGE", How::contains, text}; }
 constexpr Condition program(std::string_view name) { return {"SYSLOG_IDENTIFIER", How::is, name}; }
 
-// One table. Audit keys are those of auditd's own rule files (43-module-load, 31-privileged) and of CIS; prefixes of
-// dropped and counted packets are those that the ruleset gives them (builder/config/shipping.md).
+// One table. Audit types are by number (linux/audit.h: 1330 KERN_MODULE, 1420 IPE_ACCESS), because journald names only
+// those that it was built with. Audit keys are those of auditd's own rule files (43-module-load, 31-privileged) and of
+// CIS; prefixes of dropped and counted packets are those that the ruleset gives them (builder/config/shipping.md).
 constexpr Rule rules[] = {
     {"module-refused",
      "a kernel module without a valid signature was refused",
@@ -38,10 +39,10 @@ constexpr Rule rules[] = {
     {"module-load", "a kernel module was loaded or asked for", {from_audit, audit_key("key=\"module-load\"")}},
     {"module-load", "a kernel module was loaded or asked for", {from_audit, audit_key("key=\"modules\"")}},
     {"module-load", "a kernel module was loaded or asked for", {from_audit, audit_key("key=\"kernel_modules\"")}},
-    {"module-load", "a kernel module was loaded", {from_audit, {"_AUDIT_TYPE_NAME", How::is, "KERN_MODULE"}}},
+    {"module-load", "a kernel module was loaded", {from_audit, {"_AUDIT_TYPE", How::is, "1330"}}},
     {"execution-refused",
      "a program that is not of the image was refused",
-     {from_audit, {"_AUDIT_TYPE_NAME", How::is, "IPE_ACCESS"}, message(How::contains, "op=EXECUTE")}},
+     {from_audit, {"_AUDIT_TYPE", How::is, "1420"}, message(How::contains, "op=EXECUTE")}},
     {"privilege", "sudo refused somebody", {program("sudo"), message(How::contains, "NOT in sudoers")}},
     {"privilege", "sudo refused somebody", {program("sudo"), message(How::contains, "authentication failure")}},
     {"privilege", "a command ran with privileges", {program("sudo"), message(How::contains, "COMMAND=")}},
