@@ -26,6 +26,13 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
 /// `[files]`, in files.cpp.
 Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder);
 
+/// Content of a file that the profile names; it lies below the profile's folder, links included. In files.cpp.
+Result<Buffer> read_source(const Located<std::string>& source, const std::string& folder);
+/// `[shipping]` and `[collector]`, in shipping.cpp.
+Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder);
+Result<void> apply_collector(Draft& draft, const TableReader& table);
+Result<void> finish_shipping(const Draft& draft);
+
 /// What only shows when all files are applied: required keys, contradictions, defaults.
 Result<Profile> finish(Draft draft);
 

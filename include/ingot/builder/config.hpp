@@ -30,6 +30,16 @@ struct ConfigPart {
   std::vector<Setting> settings;     ///< what must be in force on the running node
 };
 
+/// Where the data partition is found. The one place to change when it becomes the inside of a LUKS volume.
+inline constexpr std::string_view data_device = "/dev/disk/by-partlabel/data";
+
+/// The data partition (disk.data_size): formatted on first boot, /var/lib/ingot and /var/log on it. Nothing without one.
+ConfigPart render_storage(const Profile& profile);
+/// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
+/// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
+/// complete_shipping() was not called before.
+Result<ConfigPart> render_shipping(const Profile& profile);
+
 /// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
 /// Error (missing) when the tree is not one that systemd can boot.
 Result<Tree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
