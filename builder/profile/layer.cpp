@@ -28,6 +28,9 @@ constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
                                                 {"gzip", Compression::gzip}};
 constexpr Choice<ImportKind> formats[] = {
     {"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
+constexpr Choice<Profile::Execution> executions[] = {{"enforced", Profile::Execution::enforced},
+                                                     {"permissive", Profile::Execution::permissive},
+                                                     {"open", Profile::Execution::open}};
 constexpr std::string_view boot_phases[] = {"enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"};
 
 constexpr std::string_view lower = "abcdefghijklmnopqrstuvwxyz";
@@ -151,8 +154,9 @@ Result<void> apply_base(Draft& draft, const TableReader& table, const std::strin
 }
 
 Result<void> apply_kernel(Draft& draft, const TableReader& table) {
-  TRY(table.only({"package", "command_line", "modules", "allow_shell"}));
+  TRY(table.only({"package", "command_line", "modules", "allow_shell", "execution"}));
   auto& kernel = draft.profile.kernel;
+  if (const auto execution = TRY(choose(table, "execution", executions))) draft.profile.execution = execution->value;
   if (const auto package = TRY(table.text("package"))) {
     TRY(check_words({*package}, is_package, "a package name"));
     kernel.package = package->value;

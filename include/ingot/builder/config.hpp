@@ -17,8 +17,8 @@ struct AgentFiles {
   std::string unit;     ///< text of ingot-agent.service
 };
 
-/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and facts
-/// of the base tree, applied by apply_profile().
+/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and
+/// facts of the base tree, applied by apply_profile().
 struct ConfigPart {
   struct Link {
     std::string path;    ///< absolute in the image
@@ -33,6 +33,11 @@ struct ConfigPart {
 /// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
 /// Error (missing) when the tree is not one that systemd can boot.
 Result<Tree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+
+/// /var is not part of the image: it starts empty at each boot, or lies on the node's own disk. What the tree has there
+/// becomes rules for systemd-tmpfiles (tmpfiles.d(5)) that make it again, with the content of its files below
+/// /usr/share/factory; the package database, which nothing changes, is a link to /usr/lib/sysimage/dpkg.
+Result<void> move_state(Tree& tree);
 
 /// /etc/shadow with root's password field locked ("!*"), whatever it was.
 Result<std::string> lock_root(std::string_view shadow);

@@ -71,6 +71,13 @@ struct Profile {
     std::vector<std::string> phases;  ///< boot phases after which the agent reports, in order
     bool secure_boot = true;
   } boot;
+  /// Integrity Policy Enforcement: nothing executes that does not come from the verity root.
+  enum class Execution {
+    enforced,    ///< the kernel refuses it
+    permissive,  ///< the kernel only logs what it would refuse
+    open,        ///< no policy is loaded
+  };
+  Execution execution = Execution::enforced;
   std::optional<Site> site;        ///< with it, `role` is one of its roles
   std::vector<NetworkLink> links;  ///< by name; every link of the role's planes is among them
   std::optional<Proxy> proxy;      ///< only with a site
