@@ -126,6 +126,8 @@ void RulesetWriter::states() {
 void RulesetWriter::neighbours_in() {
   rule("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept");
   rule("icmpv6 type mld-listener-query ip6 saddr fe80::/10 ip6 hoplimit 1 accept");
+  // What neighbours tell the switch on every start of an interface is not worth a line in the journal.
+  rule("icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report, nd-router-solicit } drop");
 }
 void RulesetWriter::neighbours_out() {
   rule("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept");

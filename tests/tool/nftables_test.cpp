@@ -1,6 +1,5 @@
 // nft and the kernel judge the rulesets, in network namespaces of their own.
 
-
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/network.hpp"
@@ -40,6 +39,8 @@ TEST_CASE("nftables: every role's ruleset loads, and the kernel gives it back cl
     INFO(role.name);
     const auto path = put(folder, role.name + ".nft", nftables_ruleset(site, role));
     const auto listed = in_namespace("nft -c -f " + path + "; nft -f " + path + "; nft list ruleset");
+    // The nft that the image has reads the same file, 1.1 beside this machine's.
+    in_namespace("chroot " INGOT_BUILD "/../oracles nft -c -f - <" + path);
     CHECK(count(listed, "policy drop;") == 3);
     CHECK(count(listed, "policy accept;") == 0);
     CHECK(count(listed, "hook input") == 1);
@@ -72,4 +73,15 @@ TEST_CASE("nftables: what is between two nodes is what the flows say") {
   CHECK(seen ==
         "ssh-in-4 yes\nssh-in-6 yes\nnfs-in no\nlogs-out yes\nssh-out no\nssh-from-inference "
         "no\nssh-spoofed no\ncounted\n");
+}
+
+TEST_CASE("nftables: a VTEP that the site does not list gets nothing into an overlay") {
+  const auto site = shipped();
+  const auto folder = test::scratch();
+  const auto storage = put(folder, "storage.nft", nftables_ruleset(site, *site.role("storage")));
+  CHECK(output_of({"unshare", "--net", INGOT_SOURCE "/tests/tool/rogue-vtep", storage}) ==
+        "a listed VTEP: connected yes, seen inside yes\n"
+        "one of another subnet: connected no, seen inside no\n"
+        "an unlisted one of the subnet: connected no, seen inside no\n"
+        "the same, without the list: connected no, seen inside yes\n");
 }
