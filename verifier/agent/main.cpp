@@ -16,6 +16,7 @@
 #include "ingot/codec/evidence.hpp"
 #include "init.hpp"
 #include "port.hpp"
+#include "report.hpp"
 
 namespace {
 
@@ -28,6 +29,7 @@ constexpr const char* help_text =
     "      [--node ID] [--channel HEX] [--key ecc|rsa] [--out FILE] [--tpm PATH]\n"
     "  ingot-agent identity [--key ecc|rsa] [--out FILE] [--tpm PATH]   what `ingot enroll challenge` needs\n"
     "  ingot-agent activate --challenge FILE [--out FILE] [--tpm PATH]  answer a challenge of `ingot enroll`\n"
+    "  ingot-agent report [--out FILE]                                  what is in force here, for people\n"
     "  ingot-agent --version\n"
     "\n"
     "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
@@ -52,6 +54,7 @@ int report(const Error& error) {
 /// The commands, and the options that each takes.
 const std::map<std::string, std::set<std::string>> commands = {
     {"evidence", {"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}},
+    {"report", {"--out"}},
     {"identity", {"--key", "--out", "--tpm"}},
     {"activate", {"--challenge", "--out", "--tpm"}}};
 
@@ -108,6 +111,7 @@ Result<void> run_evidence(Options options) {
   wanted.node = options["--node"];
   wanted.tpm = options["--tpm"];
   wanted.key = TRY(key_of(options));
+  wanted.report = agent::make_report;
   auto channel = parse_hex(options["--channel"]);
   if (!channel) return fail(ErrorCode::usage, "--channel is not hexadecimal", help_hint);
   wanted.channel_binding = *std::move(channel);
@@ -117,6 +121,13 @@ Result<void> run_evidence(Options options) {
   }
   wanted.nonce = TRY(nonce_of(options));
   return deliver(codec::encode_evidence(TRY(agent::gather(wanted))), options["--out"]);
+}
+
+Result<void> run_report(const Options& options) {
+  std::string text;
+  for (const auto& [name, part] : agent::make_report().parts)
+    text += fmt::format("=== {}\n{}{}", name, part, part.empty() || part.back() != '\n' ? "\n" : "");
+  return deliver(text, options.contains("--out") ? options.at("--out") : "");
 }
 
 Result<void> run_identity(Options options) {
@@ -143,6 +154,7 @@ int main(int argc, char** argv) {
   auto options = parse_options(command, argc, argv);
   if (!options) return report(options.error());
   const auto done = command == "evidence"   ? run_evidence(*std::move(options))
+                    : command == "report"   ? run_report(*options)
                     : command == "identity" ? run_identity(*std::move(options))
                                             : run_activate(*std::move(options));
   return done ? 0 : report(done.error());
