@@ -35,8 +35,8 @@ std::string sysctl_name(std::string path) {
 /// Keys that must stay on the node, which root may read.
 bool is_secret(std::string_view name) { return name.ends_with("_key") || name.ends_with("secret"); }
 
-/// Values that can be read, as "name = value" lines. What can only be written is no value. fs/binfmt_misc is an automount
-/// point: looking into it would change what is mounted.
+/// Values that can be read, as "name = value" lines. What can only be written is no value. fs/binfmt_misc is an
+/// automount point: looking into it would change what is mounted.
 Result<std::string> report_sysctls() {
   const std::string root = "/proc/sys/";
   std::vector<std::string> lines;
@@ -69,7 +69,8 @@ Result<std::string> report_sysctls() {
 /// Configuration of modprobe, in the order in which it reads it (modprobe.d(5)).
 Result<std::string> report_modprobe() {
   std::vector<std::pair<std::string, std::string>> files;
-  for (const auto* folder : {"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d"}) {
+  for (const auto* folder :
+       {"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d"}) {
     std::error_code ec;
     for (const auto& entry : fs::directory_iterator(folder, ec)) {
       const auto name = entry.path().filename().string();

@@ -5,8 +5,8 @@
 
 namespace ingot::agent {
 
-/// Every part, or the reason why it is not there ("sshd.error"). Never fails as a whole: a node that reports little is a
-/// finding for the verifier.
+/// Every part, or the reason why it is not there ("sshd.error"). Never fails as a whole: a node that reports little is
+/// a finding for the verifier.
 NodeReport make_report();
 
 }  // namespace ingot::agent

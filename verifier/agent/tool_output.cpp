@@ -11,7 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 
 namespace ingot::agent {
 namespace {
@@ -121,9 +120,8 @@ Result<pid_t> start(const char* const* argv, int output, int error) {
   char* const environment[] = {nullptr};
   // posix_spawn() takes argv without const for history's sake and changes nothing of it (POSIX.1-2017, "exec").
   if (failed == 0)
-    failed = ::posix_spawn(&pid, argv[0], &actions.files, &actions.attributes, const_cast<char* const*>(argv),
-                           environment);
-  if (failed == ENOENT) return fail(ErrorCode::missing, fmt::format("there is no {}", argv[0]));
+    failed =
+        ::posix_spawn(&pid, argv[0], &actions.files, &actions.attributes, const_cast<char* const*>(argv), environment);
   if (failed != 0) return fail(io_error(fmt::format("starting {}", argv[0]), failed));
   return pid;
 }
@@ -147,7 +145,8 @@ Result<Outputs> read_outputs(int output, int error, std::size_t cap_bytes, Clock
   std::array<pollfd, 2> open = {{{output, POLLIN, 0}, {error, POLLIN, 0}}};
   while (open[0].fd >= 0 || open[1].fd >= 0) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return fail(ErrorCode::timeout, fmt::format("it says nothing more and is there after {} s", patience.count()));
+    if (left <= 0)
+      return fail(ErrorCode::timeout, fmt::format("it says nothing more and is there after {} s", patience.count()));
     if (::poll(open.data(), open.size(), static_cast<int>(left)) < 0 && errno != EINTR)
       return fail(io_error("waiting for a tool's output", errno));
     if (open[0].revents != 0 && !TRY(take(output, texts.output))) open[0].fd = -1;
@@ -163,6 +162,7 @@ Result<Outputs> read_outputs(int output, int error, std::size_t cap_bytes, Clock
 
 Result<Buffer> tool_output(Tool tool, std::size_t cap_bytes) {
   const auto& argv = command_lines.at(static_cast<std::size_t>(tool));
+  if (::access(argv[0], X_OK) != 0) return fail(ErrorCode::missing, fmt::format("there is no {}", argv[0]));
   std::array<int, 2> output{}, error{};
   if (::pipe2(output.data(), O_CLOEXEC) != 0) return fail(io_error("preparing to start a tool", errno));
   const Descriptor output_end(output[0]);

@@ -234,10 +234,9 @@ std::string encode_baseline_statement(const Baseline& baseline) {
 
 Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
-  TRY_IN("baseline",
-         json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
-                                "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs", "phases",
-                                "settings"}));
+  TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
+                                            "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs",
+                                            "phases", "settings"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));

@@ -1,5 +1,5 @@
-// Audit rules: auditctl(8). What auditctl prints is not what was written for it: it orders system calls by number, writes
-// keys as fields, turns rules over one path into watches and symbolic values into numbers.
+// Audit rules: auditctl(8). What auditctl prints is not what was written for it: it orders system calls by number,
+// writes keys as fields, turns rules over one path into watches and symbolic values into numbers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,8 +48,10 @@ std::string canonical_value(std::string_view name, std::string_view value) {
   const bool octal = !hex && value.size() > 1 && value.front() == '0';
   const auto digits = value.substr(hex ? 2 : 0);
   std::uint64_t number = 0;
-  const auto [end, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), number, hex ? 16 : octal ? 8 : 10);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number,
+                                            hex     ? 16
+                                            : octal ? 8
+                                                    : 10);
   if (error != std::errc{} || end != digits.data() + digits.size()) return std::string(value);
   return fmt::format("0x{:x}", number);
 }
@@ -72,7 +74,9 @@ void add_field(AuditRule& rule, std::string_view field) {
 /// "exit,always" is "always,exit".
 std::string canonical_action(std::string_view text) {
   auto parts = split(text, ',');
-  const auto is_action = [](std::string_view word) { return word == "always" || word == "never" || word == "possible"; };
+  const auto is_action = [](std::string_view word) {
+    return word == "always" || word == "never" || word == "possible";
+  };
   if (parts.size() == 2 && is_action(parts[1])) std::swap(parts[0], parts[1]);
   return parts.size() == 2 ? fmt::format("{},{}", parts[0], parts[1]) : std::string(text);
 }

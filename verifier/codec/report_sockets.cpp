@@ -65,8 +65,8 @@ Result<std::vector<std::string>> decode_listening_sockets(std::string_view proto
     const auto digits = fields[1].substr(std::min(colon + 1, fields[1].size()));
     const auto address = address_bytes(fields[1].substr(0, colon));
     const auto number = std::from_chars(digits.data(), digits.data() + digits.size(), port, 16);
-    if (colon == fields[1].npos || !address || number.ec != std::errc{} || number.ptr != digits.data() + digits.size() ||
-        port > 0xFFFF)
+    if (colon == fields[1].npos || !address || number.ec != std::errc{} ||
+        number.ptr != digits.data() + digits.size() || port > 0xFFFF)
       return malformed_line("a socket of /proc/net", line);
     if (fields[3] == (is_tcp ? listening : unconnected))
       sockets.push_back(fmt::format("{} {}:{}", is_tcp ? "tcp" : "udp", address_text(*address), port));

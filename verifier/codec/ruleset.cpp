@@ -115,7 +115,8 @@ std::string expression_text(const std::string& kind, const json::Value& value) {
   if (kind == "elem") return value.is_object() ? members_text(value, {"expires", "counter"}) : text_of(value);
   // Packets and bytes count up; a named counter is a text.
   if (kind == "counter" && value.is_object()) return kind;
-  if (kind == "quota" && value.is_object()) return fmt::format("quota ({})", members_text(value, {"used", "used_unit"}));
+  if (kind == "quota" && value.is_object())
+    return fmt::format("quota ({})", members_text(value, {"used", "used_unit"}));
   if (value.is_null()) return kind;
   if (value.is_object() && value.size() == 1) {
     const auto& inner = value.begin();

@@ -17,8 +17,8 @@ struct AgentFiles {
   std::string unit;     ///< text of ingot-agent.service
 };
 
-/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and facts
-/// of the base tree, applied by apply_profile().
+/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and
+/// facts of the base tree, applied by apply_profile().
 struct ConfigPart {
   struct Link {
     std::string path;    ///< absolute in the image

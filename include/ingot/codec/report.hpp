@@ -1,5 +1,5 @@
-// A node's report of what is in force, taken apart. Untrusted: each decoder takes any text, refuses what does not follow
-// its form, and says so. Parts and forms: verifier/codec/report.md.
+// A node's report of what is in force, taken apart. Untrusted: each decoder takes any text, refuses what does not
+// follow its form, and says so. Parts and forms: verifier/codec/report.md.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// What `nft -j list ruleset` says, one line for each table, chain, rule and set, without what changes by itself. Made for
-// comparing: expressions that it does not know are written down as they stand, never left out. libnftables-json(5).
+// What `nft -j list ruleset` says, one line for each table, chain, rule and set, without what changes by itself. Made
+// for comparing: expressions that it does not know are written down as they stand, never left out. libnftables-json(5).
 #pragma once
 
 #include <string>
@@ -17,9 +17,10 @@ struct RulesetLine {
   bool operator==(const RulesetLine&) const = default;
 };
 
-/// The same for every nft from 1.0.6 to 1.1.3 over one ruleset in a kernel: without handles, values of counters and quotas,
-/// elements of sets that rules add to, the order in which nft lists objects, and what old releases do not tell (a set's
-/// type and auto-merge, the device of a netdev chain). Sorted by name, rules by their place. Errors: not nft's JSON.
+/// The same for every nft from 1.0.6 to 1.1.3 over one ruleset in a kernel: without handles, values of counters and
+/// quotas, elements of sets that rules add to, the order in which nft lists objects, and what old releases do not tell
+/// (a set's type and auto-merge, the device of a netdev chain). Sorted by name, rules by their place. Errors: not nft's
+/// JSON.
 Result<std::vector<RulesetLine>> canonical_ruleset(Bytes json);
 
 /// The lines as settings that a baseline records: what a kernel gave back is what a node must report.
