@@ -157,6 +157,23 @@ Result<Watched> watch(const BootRequest& request, Running& running, builder::Pro
   }
 }
 
+/// The answers to the further questions. What a node shows on its console now is no end of a boot any more.
+Result<void> ask_again(const BootRequest& request, Running& running, BootOutcome& outcome) {
+  for (const auto& nonce : request.further_nonces) {
+    TRY(running.channel.ask(nonce, request.node_id));
+    const auto asked = Clock::now();
+    std::optional<Buffer> received;
+    while (!received) {
+      if (!running.channel.is_open()) return fail(ErrorCode::tool_failed, "the machine ended between two questions");
+      if (std::chrono::duration<double>(Clock::now() - asked).count() > request.timeout_seconds)
+        return fail(ErrorCode::timeout, fmt::format("no answer to question {}", outcome.further_evidence.size() + 2));
+      received = TRY(running.channel.poll(poll_ms));
+    }
+    outcome.further_evidence.push_back(TRY_IN("the agent's evidence", codec::decode_evidence(*received)));
+  }
+  return {};
+}
+
 std::string describe_machine(const BootRequest& request) {
   const auto& shape = request.shape;
   const auto& started = shape.http_boot ? request.uki : request.disk;
@@ -179,9 +196,12 @@ Result<Watched> boot_once(const BootRequest& request, builder::Progress& progres
   }
   auto running = TRY(power_on(request, files, run.path()));
   auto watched = watch(request, running, progress);
+  Result<void> asked;
+  if (watched && watched->outcome.end == BootEnd::evidence) asked = ask_again(request, running, watched->outcome);
   const std::string console = text_of(files.serial, console_cap_bytes);
   if (!request.serial_log.empty()) TRY(write_file(request.serial_log, as_bytes(console)));
   auto attempt = TRY(std::move(watched));
+  TRY(std::move(asked));
   auto& outcome = attempt.outcome;
   outcome.serial_tail = console_tail(console, tail_lines);
   if (request.while_running && outcome.end == BootEnd::evidence) {

@@ -44,10 +44,16 @@ Result<EvidenceChannel> EvidenceChannel::connect(const std::string& socket_path,
     if (i >= connect_attempts || !is_alive()) return fail(io_error("connecting to QEMU", why));
     ::nanosleep(&connect_step, nullptr);
   }
-  const std::string line = fmt::format("ingot-nonce/1 {}{}{}\n", to_hex(nonce), node_id.empty() ? "" : " ", node_id);
-  if (::send(channel.fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
-    return fail(io_error("handing in the nonce", errno));
+  TRY(channel.ask(nonce, node_id));
   return channel;
+}
+
+Result<void> EvidenceChannel::ask(Bytes nonce, const std::string& node_id) {
+  received_.clear();
+  const std::string line = fmt::format("ingot-nonce/1 {}{}{}\n", to_hex(nonce), node_id.empty() ? "" : " ", node_id);
+  if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+    return fail(io_error("handing in the nonce", errno));
+  return {};
 }
 
 EvidenceChannel::EvidenceChannel(EvidenceChannel&& other) noexcept

@@ -20,6 +20,8 @@ class EvidenceChannel {
   EvidenceChannel& operator=(EvidenceChannel&&) = delete;
   ~EvidenceChannel();
 
+  /// Asks again, once an answer has come: the agent that answers is one that was started since.
+  Result<void> ask(Bytes nonce, const std::string& node_id);
   /// Waits up to `wait_ms` for more; the evidence once it is complete, nothing before. Errors: the agent reported one,
   /// or wrote something else than the protocol says.
   Result<std::optional<Buffer>> poll(int wait_ms);

@@ -28,6 +28,7 @@ struct RigArguments {
   rig::BootRequest request;
   std::string evidence;
   std::string nonce;
+  std::vector<std::string> again;
   std::string node_id;
   std::string tamper;
   std::string keys;
@@ -53,6 +54,12 @@ Result<void> complete(RigArguments& arguments, const std::string& scratch) {
   if (!nonce || nonce->empty() || nonce->size() > 64)
     return fail(ErrorCode::usage, "--nonce is not 1 to 64 bytes of hexadecimal", "leave it out to get a random one");
   request.nonce = *nonce;
+  for (const auto& text : arguments.again) {
+    const auto further = parse_hex(text);
+    if (!further || further->empty() || further->size() > 64 || arguments.evidence.empty())
+      return fail(ErrorCode::usage, "--again takes 1 to 64 bytes of hexadecimal and goes with --evidence");
+    request.further_nonces.push_back(*further);
+  }
   if (!arguments.node_id.empty()) TRY(fleet::check_node_id(arguments.node_id));
   request.node_id = arguments.node_id;
   if (arguments.tamper.empty()) return {};
@@ -105,6 +112,8 @@ Result<int> run_boot(RigArguments& arguments) {
     return exit_findings;
   }
   if (!arguments.evidence.empty()) TRY(deliver(arguments.evidence, codec::encode_evidence(outcome.evidence)));
+  for (std::size_t i = 0; i < outcome.further_evidence.size(); ++i)
+    TRY(deliver(fmt::format("{}.{}", arguments.evidence, i + 1), codec::encode_evidence(outcome.further_evidence[i])));
   say(fmt::format("boot: evidence after {:.0f} s{}, nonce {}", outcome.seconds,
                   arguments.evidence.empty() ? "" : " in " + arguments.evidence, arguments.nonce));
   return exit_ok;

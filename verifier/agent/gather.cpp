@@ -115,6 +115,8 @@ Result<Evidence> gather(const GatherOptions& options) {
   while (!evidence.kernel_command_line.empty() && evidence.kernel_command_line.back() == '\n')
     evidence.kernel_command_line.pop_back();
   evidence.os_release = std::string(as_text(read_optional("/etc/os-release")));
+  // Before the quote, whose binding says when it was made.
+  if (options.report) evidence.report = options.report();
   auto tpm = TRY(TpmDevice::open(options.tpm));
   const auto selections = TRY(quoted_selections(tpm));
   // Evidence is judged by the enrolled attestation key; a certificate that cannot be read is not worth its loss.

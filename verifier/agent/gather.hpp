@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "ingot/base/result.hpp"
 #include "ingot/codec/tpm.hpp"
 #include "ingot/model/evidence.hpp"
@@ -12,6 +14,7 @@ struct GatherOptions {
   Buffer channel_binding;                    ///< what ties the answer to the connection it goes through; may be empty
   codec::KeyKind key = codec::KeyKind::ecc;  ///< of the attestation key
   std::string tpm;                           ///< as TpmDevice::open() takes it
+  std::function<NodeReport()> report;        ///< makes the node's report; none: there is nothing to report
 };
 
 /// Collects logs, PCR values and a quote that fits them. Retries while something extends a PCR in between.

@@ -19,6 +19,7 @@
 #include "init.hpp"
 #include "port.hpp"
 #include "queue.hpp"
+#include "report.hpp"
 
 namespace {
 
@@ -36,6 +37,7 @@ constexpr const char* help_text =
     "      [--percent N] [--metrics FILE]\n"
     "  ingot-agent alerts --node ID [--socket PATH]                     on the collector: alerts from records on "
     "standard input\n"
+    "  ingot-agent report [--out FILE]                                  what is in force here, for people\n"
     "  ingot-agent --version\n"
     "\n"
     "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
@@ -60,6 +62,7 @@ int report(const Error& error) {
 /// The commands, and the options that each takes.
 const std::map<std::string, std::set<std::string>> commands = {
     {"evidence", {"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}},
+    {"report", {"--out"}},
     {"identity", {"--key", "--out", "--tpm"}},
     {"activate", {"--challenge", "--out", "--tpm"}},
     {"queue", {"--journal", "--state", "--limit", "--percent", "--metrics"}},
@@ -118,6 +121,7 @@ Result<void> run_evidence(Options options) {
   wanted.node = options["--node"];
   wanted.tpm = options["--tpm"];
   wanted.key = TRY(key_of(options));
+  wanted.report = agent::make_report;
   auto channel = parse_hex(options["--channel"]);
   if (!channel) return fail(ErrorCode::usage, "--channel is not hexadecimal", help_hint);
   wanted.channel_binding = *std::move(channel);
@@ -127,6 +131,13 @@ Result<void> run_evidence(Options options) {
   }
   wanted.nonce = TRY(nonce_of(options));
   return deliver(codec::encode_evidence(TRY(agent::gather(wanted))), options["--out"]);
+}
+
+Result<void> run_report(const Options& options) {
+  std::string text;
+  for (const auto& [name, part] : agent::make_report().parts)
+    text += fmt::format("=== {}\n{}{}", name, part, part.empty() || part.back() != '\n' ? "\n" : "");
+  return deliver(text, options.contains("--out") ? options.at("--out") : "");
 }
 
 Result<void> run_identity(Options options) {
@@ -174,6 +185,7 @@ int main(int argc, char** argv) {
   auto options = parse_options(command, argc, argv);
   if (!options) return report(options.error());
   const auto done = command == "evidence"   ? run_evidence(*std::move(options))
+                    : command == "report"   ? run_report(*options)
                     : command == "identity" ? run_identity(*std::move(options))
                     : command == "queue"    ? run_queue(*std::move(options))
                     : command == "alerts"   ? run_alerts(*std::move(options))

@@ -7,6 +7,7 @@
 #include "ingot/model/event.hpp"
 #include "ingot/model/finding.hpp"
 #include "ingot/model/release.hpp"
+#include "ingot/model/setting.hpp"
 
 namespace ingot {
 namespace {
@@ -160,6 +161,12 @@ constexpr KindRow kind_rows[] = {
     {FindingKind::boot_refused, "boot-refused", "Firmware refused to start the image."},
     {FindingKind::image_differs, "image-differs", "Bytes of the image are not what the baseline says."},
     {FindingKind::signature_invalid, "signature-invalid", "A signature of the image does not hold."},
+    {FindingKind::setting_differs, "setting-differs",
+     "The node reports another value of a setting than the profile's."},
+    {FindingKind::setting_missing, "setting-missing",
+     "The profile sets something that the node does not have, or does not report."},
+    {FindingKind::setting_unexpected, "setting-unexpected",
+     "The node reports a rule, user, socket, module, unit or mount that the profile does not have."},
 };
 
 const KindRow& row_of(FindingKind kind) { return kind_rows[static_cast<std::size_t>(kind)]; }
@@ -172,6 +179,37 @@ std::vector<FindingKind> finding_kinds() {
   std::vector<FindingKind> kinds;
   for (const auto& row : kind_rows) kinds.push_back(row.kind);
   return kinds;
+}
+
+namespace {
+
+constexpr std::array<std::pair<SettingArea, std::string_view>, 13> area_names = {
+    {{SettingArea::sshd, "sshd"},
+     {SettingArea::sysctl, "sysctl"},
+     {SettingArea::kernel_parameter, "kernel-parameter"},
+     {SettingArea::module, "module"},
+     {SettingArea::audit_status, "audit-status"},
+     {SettingArea::audit_rule, "audit-rule"},
+     {SettingArea::firewall, "firewall"},
+     {SettingArea::unit, "unit"},
+     {SettingArea::account, "account"},
+     {SettingArea::socket, "socket"},
+     {SettingArea::mount, "mount"},
+     {SettingArea::security_module, "security-module"},
+     {SettingArea::file, "file"}}};
+
+}  // namespace
+
+std::string to_text(SettingArea area) {
+  for (const auto& [value, name] : area_names)
+    if (value == area) return std::string(name);
+  return {};
+}
+
+std::optional<SettingArea> parse_setting_area(std::string_view text) {
+  for (const auto& [value, name] : area_names)
+    if (name == text) return value;
+  return std::nullopt;
 }
 
 const Revocation* find_revocation(const std::vector<Revocation>& revoked, std::string_view profile,

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "ima.hpp"
+#include "ingot/check/settings.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "log_judgement.hpp"
@@ -72,6 +73,25 @@ std::optional<Finding> name_other_release(const GoldenValues& golden, const Evid
                          : "the node runs a newer release than asked for",
                      Remedy::redeploy};
   return std::nullopt;
+}
+
+/// A baseline that records no settings asks for no report.
+void judge_settings(const Baseline& baseline, const Evidence& evidence, Verdict& verdict) {
+  if (baseline.settings.empty()) return;
+  if (!evidence.report) {
+    verdict.findings.push_back({FindingKind::setting_missing, "report",
+                                fmt::format("a report on {} settings", baseline.settings.size()), "none",
+                                "the node did not report what is in force: its agent is older, or leaves it out",
+                                Remedy::investigate, std::nullopt, baseline.settings.front().area});
+    return;
+  }
+  for (const auto& setting : baseline.settings) ++verdict.settings_judged[setting.area];
+  const auto findings = check_settings(baseline.settings, *evidence.report);
+  verdict.findings.insert(verdict.findings.end(), findings.begin(), findings.end());
+  verdict.notes.push_back(fmt::format(
+      "{} settings were compared with what the node reports of itself; the TPM vouches for when and by whom "
+      "it was said, not that it is true",
+      baseline.settings.size()));
 }
 
 bool starts_with(Bytes bytes, Bytes beginning) {
@@ -250,7 +270,9 @@ Result<Verdict> BootChecker::check(const NodeQuestion& question, const Evidence&
   if (question.with_chain) verdict.chain = judgement.chain;
   ImaMemory ima = recalled.list_goes_on ? recalled.node->ima : ImaMemory{};
   TRY(check_ima(policy, question, evidence, judgement.banks, ima, verdict));
-  // 4. If not: is it a release that we know? Then that comes first.
+  // 4. Is what the profile sets in force, by the node's own word?
+  judge_settings(*golden.baseline, evidence, verdict);
+  // 5. If the boot differs: is it a release that we know? Then that comes first.
   if (logs && !judgement.is_clean())
     if (auto other = name_other_release(golden, evidence, *logs))
       verdict.findings.insert(verdict.findings.begin(), *std::move(other));

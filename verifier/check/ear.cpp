@@ -41,6 +41,10 @@ const char* claim_of(const Finding& finding) {
     case FindingKind::file_unknown:
     case FindingKind::ima_replay_differs:
       return file_system;
+    case FindingKind::setting_differs:
+    case FindingKind::setting_missing:
+    case FindingKind::setting_unexpected:
+      return configuration;
     case FindingKind::known_other_release:
     case FindingKind::release_revoked:
     case FindingKind::release_expired:

@@ -123,10 +123,28 @@ std::string stage_html(const Stage& stage, const Verdict& verdict) {
 
 std::string finding_html(const Finding& finding) {
   return fmt::format(
-      "<section class=\"finding\"><h3>{} <code>{}</code></h3>\n<dl><dt>expected</dt><dd>{}</dd><dt>observed</dt>"
+      "<section class=\"finding\"><h3>{} <code>{}</code>{}</h3>\n<dl><dt>expected</dt><dd>{}</dd><dt>observed</dt>"
       "<dd>{}</dd><dt>cause</dt><dd>{}</dd><dt>do</dt><dd>{}</dd></dl></section>\n",
-      escaped(finding.subject), to_text(finding.kind), escaped(finding.expected), escaped(finding.observed),
-      escaped(finding.cause), advice(finding.remedy));
+      escaped(finding.subject), to_text(finding.kind), finding.self_reported() ? " self-reported" : "",
+      escaped(finding.expected), escaped(finding.observed), escaped(finding.cause), advice(finding.remedy));
+}
+
+/// By area: how many settings were compared, and how many findings there are.
+std::string settings_html(const Verdict& verdict) {
+  std::string rows;
+  for (const auto& [area, count] : verdict.settings_judged) {
+    const auto found = std::count_if(verdict.findings.begin(), verdict.findings.end(),
+                                     [&, wanted = area](const Finding& finding) { return finding.setting == wanted; });
+    rows += fmt::format("<tr class=\"{0}\"><td>{1}</td><td>{2}</td><td>{3}</td><td>{0}</td></tr>\n",
+                        found == 0 ? "matches" : "differs", to_text(area), count, found);
+  }
+  if (rows.empty()) return {};
+  return fmt::format(
+      "<h2>Settings (self-reported)</h2>\n<p>What the node says of itself. The TPM vouches for when and by whom it was "
+      "said, not that it is true.</p>\n<table><tr><th>area</th><th>settings "
+      "compared</th><th>findings</th><th></th></tr>"
+      "\n{}</table>\n",
+      rows);
 }
 
 }  // namespace
@@ -150,6 +168,7 @@ std::string render_report(const Verdict& verdict) {
     first = false;
     out += html;
   }
+  out += settings_html(verdict);
   if (!verdict.notes.empty()) out += "<h2>Notes</h2>\n<ul>\n";
   for (const auto& note : verdict.notes) out += fmt::format("<li>{}</li>\n", escaped(note));
   if (!verdict.notes.empty()) out += "</ul>\n";

@@ -49,8 +49,12 @@ std::string verdict_json(const Verdict& verdict) {
                         {"observed", finding.observed},
                         {"cause", finding.cause},
                         {"remedy", to_text(finding.remedy)}});
-  for (std::size_t i = 0; i < verdict.findings.size(); ++i)
-    if (verdict.findings[i].pcr) findings[i]["pcr"] = *verdict.findings[i].pcr;
+  for (std::size_t i = 0; i < verdict.findings.size(); ++i) {
+    const auto& finding = verdict.findings[i];
+    if (finding.pcr) findings[i]["pcr"] = *finding.pcr;
+    if (finding.setting) findings[i]["setting"] = to_text(*finding.setting);
+    if (finding.self_reported()) findings[i]["self_reported"] = true;
+  }
   auto pcrs = nlohmann::json::array();
   for (const auto& line : verdict.pcrs)
     pcrs.push_back({{"bank", to_text(line.bank)},
@@ -58,11 +62,14 @@ std::string verdict_json(const Verdict& verdict) {
                     {"expected", line.expected},
                     {"observed", line.observed},
                     {"matches", !line.expected.empty() && line.expected == line.observed}});
+  auto settings = nlohmann::json::object();
+  for (const auto& [area, count] : verdict.settings_judged) settings[to_text(area)] = count;
   const nlohmann::json document{{"verdict", verdict.trusted() ? "trusted" : "untrusted"},
                                 {"profile", verdict.profile},
                                 {"version", verdict.version},
                                 {"findings", findings},
                                 {"pcrs", pcrs},
+                                {"settings_judged", settings},
                                 {"notes", verdict.notes}};
   return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -78,7 +85,8 @@ std::string render_verdict(const Verdict& verdict) {
              : fmt::format(", {} finding{}\n", verdict.findings.size(), verdict.findings.size() == 1 ? "" : "s");
   for (std::size_t i = 0; i < verdict.findings.size(); ++i) {
     const auto& finding = verdict.findings[i];
-    out += fmt::format("\n{}. {} [{}]\n", i + 1, one_line(finding.subject), to_text(finding.kind));
+    out += fmt::format("\n{}. {} [{}]{}\n", i + 1, one_line(finding.subject), to_text(finding.kind),
+                       finding.self_reported() ? " self-reported" : "");
     out +=
         fmt::format("     expected  {}\n     observed  {}\n", one_line(finding.expected), one_line(finding.observed));
     out += fmt::format("     cause     {}\n     do        {}\n", one_line(finding.cause), advice(finding.remedy));

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/report.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "json.hpp"
 
@@ -52,6 +53,21 @@ Result<PcrValues> decode_pcrs(const json::Value& document) {
   return pcrs;
 }
 
+/// Evidence of a probe, or of an agent from before there were reports, has no such member.
+Result<std::optional<NodeReport>> decode_report_member(const json::Value& document) {
+  const auto* parts = json::find(document, "report");
+  if (parts == nullptr) return std::optional<NodeReport>{};
+  if (!parts->is_object()) return fail(ErrorCode::malformed, "not a JSON object");
+  if (parts->size() > report_part_count_cap)
+    return fail(ErrorCode::limit, fmt::format("more than {} parts", report_part_count_cap));
+  NodeReport report;
+  for (const auto& [name, value] : parts->items()) {
+    if (!value.is_string()) return fail(ErrorCode::malformed, fmt::format("\"{}\" is not a text", name));
+    report.parts.emplace(name, value.get<std::string>());
+  }
+  return report;
+}
+
 }  // namespace
 
 std::string encode_evidence(const Evidence& evidence) {
@@ -70,6 +86,7 @@ std::string encode_evidence(const Evidence& evidence) {
       {"kernel_command_line", evidence.kernel_command_line},
       {"os_release", evidence.os_release},
       {"agent_version", evidence.agent_version}};
+  if (evidence.report) document["report"] = evidence.report->parts;
   // A node's texts may hold any bytes; JSON holds UTF-8 only.
   return json::write(document);
 }
@@ -84,7 +101,7 @@ Result<Evidence> decode_evidence(Bytes text) {
                 "give what this version's ingot-agent wrote");
   TRY_IN("evidence", json::only(document, {"format", "node", "nonce", "channel_binding", "event_log", "userspace_log",
                                            "ima_log", "pcrs", "quote", "ak_public", "ek_certificate",
-                                           "kernel_command_line", "os_release", "agent_version"}));
+                                           "kernel_command_line", "os_release", "agent_version", "report"}));
   const auto* quote = TRY_IN("evidence", json::member(document, "quote"));
   TRY_IN("evidence, quote", json::only(*quote, {"attest", "signature"}));
   Evidence evidence;
@@ -102,6 +119,7 @@ Result<Evidence> decode_evidence(Bytes text) {
   evidence.kernel_command_line = TRY_IN("evidence", json::optional_text(document, "kernel_command_line"));
   evidence.os_release = TRY_IN("evidence", json::optional_text(document, "os_release"));
   evidence.agent_version = TRY_IN("evidence", json::optional_text(document, "agent_version"));
+  evidence.report = TRY_IN("evidence, report", decode_report_member(document));
   return evidence;
 }
 
@@ -116,6 +134,7 @@ Buffer quote_binding(const Evidence& evidence, const LogDigests& logs) {
   for (const Bytes field : {Bytes(evidence.nonce), as_bytes(evidence.node), Bytes(evidence.channel_binding)})
     out.u32be(static_cast<std::uint32_t>(field.size())).bytes(field);
   for (const auto* log : {&logs.event_log, &logs.userspace_log, &logs.ima_log}) out.bytes(*log);
+  if (evidence.report) out.bytes(report_digest(*evidence.report));
   return crypto::sha256(out.view());
 }
 

@@ -12,8 +12,9 @@ std::string encode_evidence(const Evidence& evidence);
 Result<Evidence> decode_evidence(Bytes json);
 
 /// The qualifying data of the quote (32 bytes): SHA-256 over "ingot-quote/1" NUL, nonce, node id and channel binding
-/// (each behind its length, u32 big-endian), and the SHA-256 of the event log, the userspace log and the IMA list. So a
-/// quote says whose evidence it is, for which question, through which connection, and which logs go with it.
+/// (each behind its length, u32 big-endian), the SHA-256 of the event log, the userspace log and the IMA list, and,
+/// when there is a report, report_digest(). So a quote says whose evidence it is, for which question, through which
+/// connection, and which logs and report go with it.
 Buffer quote_binding(const Evidence& evidence);
 /// The same when the SHA-256 of the logs are known.
 struct LogDigests {

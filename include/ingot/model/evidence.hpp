@@ -1,9 +1,11 @@
 // What a node hands over. Everything in it is untrusted until checked; signed bytes are kept as they came.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ingot/model/digest.hpp"
+#include "ingot/model/report.hpp"
 
 namespace ingot {
 
@@ -24,6 +26,7 @@ struct Evidence {
   std::string kernel_command_line;
   std::string os_release;
   std::string agent_version;
+  std::optional<NodeReport> report;  ///< what is in force on the node; a probe has nothing to report
 
   bool operator==(const Evidence&) const = default;
 };

@@ -1,11 +1,13 @@
 // A difference between what was cast and what booted, and the verdict over all of them.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ingot/model/digest.hpp"
+#include "ingot/model/setting.hpp"
 
 namespace ingot {
 
@@ -42,6 +44,9 @@ enum class FindingKind {
   boot_refused,
   image_differs,
   signature_invalid,
+  setting_differs,
+  setting_missing,
+  setting_unexpected,
 };
 /// "event-differs": stable and machine-readable.
 std::string to_text(FindingKind kind);
@@ -58,7 +63,11 @@ struct Finding {
   std::string cause;  ///< likely cause, one sentence
   Remedy remedy = Remedy::redeploy;
   std::optional<PcrIndex> pcr = {};  ///< the PCR that it is about, when it is about one
+  /// What kind of setting it is about, when it is about one. No TPM vouches for what was observed then: it is the
+  /// node's own word.
+  std::optional<SettingArea> setting = {};
 
+  [[nodiscard]] bool self_reported() const { return setting.has_value(); }
   bool operator==(const Finding&) const = default;
 };
 
@@ -101,6 +110,8 @@ struct Verdict {
   std::vector<std::string> notes;
   /// Measured files (IMA) that this verdict compared with the image's manifest.
   std::uint64_t files_judged = 0;
+  /// How many of the baseline's settings were compared with what the node reports of itself.
+  std::map<SettingArea, std::uint64_t> settings_judged;
   /// What to remember of the node when this verdict is `trusted`; nothing without a valid quote.
   std::optional<NodeState> state;
 

@@ -36,10 +36,11 @@ std::string to_text(BootEnd end);
 
 struct BootOutcome {
   BootEnd end = BootEnd::timed_out;
-  Evidence evidence;        ///< when end == evidence
-  std::string serial_tail;  ///< last lines of the console
-  std::string reason;       ///< the console line that told, for refused and panicked
-  PcrValues swtpm_pcrs;     ///< read from the TPM itself after the run, independent of the guest; empty when not asked
+  Evidence evidence;                       ///< when end == evidence
+  std::vector<Evidence> further_evidence;  ///< to further_nonces, in order
+  std::string serial_tail;                 ///< last lines of the console
+  std::string reason;                      ///< the console line that told, for refused and panicked
+  PcrValues swtpm_pcrs;  ///< read from the TPM itself after the run, independent of the guest; empty when not asked
   double seconds = 0;
 };
 struct BootRequest {
@@ -52,7 +53,9 @@ struct BootRequest {
       node_state;  ///< folder that keeps variables, TPM and disk overlay over boots; empty: a fresh node, thrown away
   Buffer nonce;
   std::string node_id;  ///< id that the node is asked for; may be empty
-  double timeout_seconds = 600;
+  /// More questions for a node that lets itself be asked again, each put when the one before is answered.
+  std::vector<Buffer> further_nonces = {};
+  double timeout_seconds = 600;                 ///< for each answer
   std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
   std::string serial_log;                       ///< where the serial console is kept; empty: thrown away
   bool read_tpm_afterwards = false;             ///< fill BootOutcome::swtpm_pcrs when evidence came
