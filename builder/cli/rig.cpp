@@ -171,6 +171,9 @@ void add_rig(CLI::App& app, Action& action) {
   add_machine_options(boot, arguments);
   boot->add_option("--evidence", arguments->evidence, "File to write the evidence to (- for standard output)");
   boot->add_option("--nonce", arguments->nonce, "Nonce to hand in, hexadecimal; default: random");
+  boot->add_option(
+      "--again", arguments->again,
+      "Nonces to ask the node again with, for a node that lets itself be asked; evidence goes to FILE.1, ...");
   boot->add_option("--node-id", arguments->node_id,
                    "Id of the node that is asked, as `ingot enroll` bound it to a TPM");
   boot->add_option("--node", arguments->request.node_state,
