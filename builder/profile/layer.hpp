@@ -32,6 +32,9 @@ Result<Buffer> read_source(const Located<std::string>& source, const std::string
 Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> apply_collector(Draft& draft, const TableReader& table);
 Result<void> finish_shipping(const Draft& draft);
+/// `[bastion]`, in bastion.cpp.
+Result<void> apply_bastion(Draft& draft, const TableReader& table, const std::string& folder);
+Result<void> finish_bastion(const Draft& draft);
 
 /// What only shows when all files are applied: required keys, contradictions, defaults.
 Result<Profile> finish(Draft draft);

@@ -9,9 +9,9 @@
 
 #include "ingot/base/bytes.hpp"
 #include "ingot/base/guid.hpp"
+#include "ingot/base/result.hpp"
 #include "ingot/model/network.hpp"
 #include "ingot/model/site.hpp"
-#include "ingot/base/result.hpp"
 
 namespace ingot {
 
@@ -100,6 +100,14 @@ struct Profile {
     std::uint64_t node_bytes = std::uint64_t{4} << 30;  ///< of journal kept for each node
     int keep_days = 90;                                 ///< sessions of sudo older than that are removed
   } collector;
+  /// [bastion]: this role opens and records everybody's sessions on the others.
+  struct Bastion {
+    bool enabled = false;
+    std::vector<std::string> host_ca;   ///< "TYPE BASE64" of who may vouch for nodes' host keys
+    std::vector<std::string> admins;    ///< users who may give it certificates and names of nodes
+    std::vector<std::string> auditors;  ///< users who may replay sessions, where the bastion is the collector
+    TextLocation at;                    ///< of the table, for what only shows later
+  } bastion;
   std::vector<ExtraFile> files;
 
   /// The site's word on this profile's role; null without a site.
