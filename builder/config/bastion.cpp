@@ -55,7 +55,7 @@ RemainAfterExit=yes
 ExecStart=/usr/lib/ingot/ingot-onward-key
 User={}
 StateDirectory=ingot/bastion
-StateDirectoryMode=0700
+StateDirectoryMode=0755
 {}{}PrivateUsers=no
 )";
 

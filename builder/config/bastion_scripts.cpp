@@ -12,6 +12,7 @@ export LC_ALL=C PATH=/usr/bin:/bin
 asked=${SSH_ORIGINAL_COMMAND-}
 source=${SSH_CONNECTION%% *}
 user=$(id -un)
+nodes=/var/lib/ingot/bastion/nodes
 
 one_line() { printf %s "$1" | head -c 1024 | tr -c '\040-\176' '?'; }
 note() { # EVENT PRIORITY TEXT [FIELD=VALUE...]: a structured line of the journal, which is shipped
@@ -46,9 +47,9 @@ proof=$(proof_of)
 case $asked in
   '')
     echo "usage: ssh -t BASTION NODE [COMMAND...], where NODE is an address or one of:" >&2
-    sudo -n -u ingot-onward /usr/lib/ingot/ingot-onward list >&2 || true
+    [ ! -s "$nodes" ] || sed '/^#/d; s/[[:blank:]].*//' "$nodes" >&2
     refuse "no node is named" ;;
-  :*)
+  :[a-z]*)
     verb=${asked#:} account=ingot-onward
     case $verb in
       tls-request | tls-certificate) account=root ;;
@@ -87,10 +88,6 @@ const std::string_view bastion_onward = R"sh(#!/bin/sh
 set -euf
 export LC_ALL=C PATH=/usr/bin:/bin
 nodes=/var/lib/ingot/bastion/nodes
-if [ "$*" = list ]; then
-  [ ! -s "$nodes" ] || sed 's/[[:blank:]].*//; /^#/d' "$nodes"
-  exit 0
-fi
 [ $# -ge 4 ] && [ $# -le 5 ] || { echo "usage: ingot-onward SESSION PROOF SOURCE NODE [COMMAND]" >&2; exit 64; }
 node=$4
 address=$(/usr/lib/ingot/ingot-agent target --ranges /etc/ingot/bastion-targets --nodes "$nodes" --name "$node") || exit 64
@@ -114,6 +111,7 @@ fail() {
 }
 take() { head -c 4194304 >"$folder/$1.new"; }
 keep() { # whole under its name, or not at all
+  chmod 0644 "$folder/$1.new"
   sync "$folder/$1.new"
   mv "$folder/$1.new" "$folder/$1"
 }
