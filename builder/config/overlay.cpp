@@ -109,7 +109,20 @@ std::string kernel_command_line(const Profile& profile) {
   return fmt::format("{}", fmt::join(profile.kernel.command_line, " "));
 }
 
-Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
+Result<void> apply_part(Tree& tree, const ConfigPart& part) {
+  tree.remove_all(part.removed);
+  for (const auto& file : part.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
+  for (const auto& link : part.links) {
+    tree.remove(link.path);
+    TRY(tree.put_symlink(link.path, link.target));
+  }
+  for (const auto& change : part.modes)
+    if (const auto found = tree.entries.find(change.path); found != tree.entries.end())
+      found->second.mode = change.mode;
+  return {};
+}
+
+Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
   if (tree.resolve("/usr/lib/systemd/systemd") == nullptr)
     return fail(ErrorCode::missing, "the base tree has no /usr/lib/systemd/systemd",
                 "add systemd to base.packages or use a base that has it");
@@ -122,8 +135,10 @@ Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& 
   for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"})
     tree.remove(folder);
   TRY(tree.put_directory("/boot"));
+  auto part = TRY(render_settings(profile, tree));
+  TRY(apply_part(tree, part));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
-  return tree;
+  return NodeTree{std::move(tree), std::move(part.settings)};
 }
 
 }  // namespace ingot::builder

@@ -7,6 +7,7 @@
 #include "ingot/model/event.hpp"
 #include "ingot/model/finding.hpp"
 #include "ingot/model/release.hpp"
+#include "ingot/model/setting.hpp"
 
 namespace ingot {
 namespace {
@@ -172,6 +173,37 @@ std::vector<FindingKind> finding_kinds() {
   std::vector<FindingKind> kinds;
   for (const auto& row : kind_rows) kinds.push_back(row.kind);
   return kinds;
+}
+
+namespace {
+
+constexpr std::array<std::pair<SettingArea, std::string_view>, 13> area_names = {
+    {{SettingArea::sshd, "sshd"},
+     {SettingArea::sysctl, "sysctl"},
+     {SettingArea::kernel_parameter, "kernel-parameter"},
+     {SettingArea::module, "module"},
+     {SettingArea::audit_status, "audit-status"},
+     {SettingArea::audit_rule, "audit-rule"},
+     {SettingArea::firewall, "firewall"},
+     {SettingArea::unit, "unit"},
+     {SettingArea::account, "account"},
+     {SettingArea::socket, "socket"},
+     {SettingArea::mount, "mount"},
+     {SettingArea::security_module, "security-module"},
+     {SettingArea::file, "file"}}};
+
+}  // namespace
+
+std::string to_text(SettingArea area) {
+  for (const auto& [value, name] : area_names)
+    if (value == area) return std::string(name);
+  return {};
+}
+
+std::optional<SettingArea> parse_setting_area(std::string_view text) {
+  for (const auto& [value, name] : area_names)
+    if (name == text) return value;
+  return std::nullopt;
 }
 
 const Revocation* find_revocation(const std::vector<Revocation>& revoked, std::string_view profile,

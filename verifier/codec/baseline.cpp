@@ -16,6 +16,7 @@ constexpr std::size_t event_cap = 4096;
 constexpr std::size_t phase_cap = 64;
 constexpr std::size_t alternative_cap = 4096;
 constexpr std::size_t partition_type_cap = 64;
+constexpr std::size_t setting_cap = 65536;  // a firewall's rules are one each
 
 // --- digests and PCR values
 
@@ -174,6 +175,44 @@ Result<std::vector<Baseline::PhaseValue>> decode_phases(const json::Value& predi
   return phases;
 }
 
+// --- settings
+
+json::Value encode_settings(const std::vector<Setting>& settings) {
+  auto out = json::Value::array();
+  for (const auto& setting : settings) {
+    json::Value one{{"area", to_text(setting.area)}, {"name", setting.name}, {"value", setting.value}};
+    if (!setting.file.empty()) one["file"] = setting.file;
+    if (!setting.source.empty()) one["source"] = setting.source;
+    if (!setting.relaxed.empty()) one["relaxed"] = setting.relaxed;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<Setting> decode_setting(const json::Value& one) {
+  TRY(json::only(one, {"area", "name", "value", "file", "source", "relaxed"}));
+  Setting setting;
+  const auto name = TRY(json::text(one, "area"));
+  const auto area = parse_setting_area(name);
+  if (!area) return fail(ErrorCode::malformed, fmt::format("\"{}\" is no area of settings", name));
+  setting.area = *area;
+  setting.name = TRY(json::text(one, "name"));
+  setting.value = TRY(json::text(one, "value"));
+  setting.file = TRY(json::optional_text(one, "file"));
+  setting.source = TRY(json::optional_text(one, "source"));
+  setting.relaxed = TRY(json::optional_text(one, "relaxed"));
+  return setting;
+}
+
+/// Baselines from before there were settings have no such member.
+Result<std::vector<Setting>> decode_settings(const json::Value& predicate) {
+  std::vector<Setting> settings;
+  if (json::find(predicate, "settings") == nullptr) return settings;
+  for (const auto& one : *TRY(json::array(predicate, "settings", setting_cap)))
+    settings.push_back(TRY_IN(fmt::format("setting {}", settings.size()), decode_setting(one)));
+  return settings;
+}
+
 }  // namespace
 
 std::string encode_baseline_statement(const Baseline& baseline) {
@@ -188,6 +227,7 @@ std::string encode_baseline_statement(const Baseline& baseline) {
                         {"events", encode_events(baseline.events)},
                         {"pcrs", encode_pcrs(baseline.pcrs)},
                         {"phases", encode_phases(baseline.phases)}};
+  if (!baseline.settings.empty()) predicate["settings"] = encode_settings(baseline.settings);
   if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
   return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
 }
@@ -196,7 +236,8 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
   TRY_IN("baseline",
          json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
-                                "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs", "phases"}));
+                                "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs", "phases",
+                                "settings"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
@@ -210,6 +251,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   baseline.events = TRY_IN("baseline", decode_events(predicate));
   baseline.pcrs = TRY_IN("baseline", decode_pcrs(predicate));
   baseline.phases = TRY_IN("baseline", decode_phases(predicate));
+  baseline.settings = TRY_IN("baseline", decode_settings(predicate));
   return baseline;
 }
 

@@ -17,8 +17,8 @@ struct AgentFiles {
   std::string unit;     ///< text of ingot-agent.service
 };
 
-/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and facts
-/// of the base tree, applied by apply_profile().
+/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and
+/// facts of the base tree, applied by apply_profile().
 struct ConfigPart {
   struct Link {
     std::string path;    ///< absolute in the image
@@ -27,12 +27,29 @@ struct ConfigPart {
   std::vector<ExtraFile> files;
   std::vector<Link> links;
   std::vector<std::string> removed;  ///< paths that the base may have and the node must not
-  std::vector<Setting> settings;     ///< what must be in force on the running node
+  struct Mode {
+    std::string path;
+    unsigned mode = 0;  ///< permission bits with set-id and sticky: 07777
+  };
+  std::vector<Mode> modes;        ///< of files that the base has; others are passed over
+  std::vector<Setting> settings;  ///< what must be in force on the running node
 };
 
-/// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
-/// Error (missing) when the tree is not one that systemd can boot.
-Result<Tree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+/// Everything the settings table delivers (builder/config/README.md): kernel, SSH, accounts, audit, services. A pure
+/// function; the tree only tells which set-id files and accounts the base has.
+Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree);
+
+/// A node's tree, and what must be in force on it.
+struct NodeTree {
+  Tree tree;
+  std::vector<Setting> settings;
+};
+
+/// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, the subjects' parts,
+/// and the profile's own [files] last. Error (missing) when the tree is not one that systemd can boot.
+Result<NodeTree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+/// Adds one subject's part: first what it removes, then files, links and modes.
+Result<void> apply_part(Tree& tree, const ConfigPart& part);
 
 /// /etc/shadow with root's password field locked ("!*"), whatever it was.
 Result<std::string> lock_root(std::string_view shadow);

@@ -10,6 +10,7 @@
 #include "ingot/base/guid.hpp"
 #include "ingot/base/result.hpp"
 #include "ingot/model/event.hpp"
+#include "ingot/model/setting.hpp"
 
 namespace ingot {
 
@@ -91,6 +92,7 @@ struct Baseline {
     bool operator==(const PhaseValue&) const = default;
   };
   std::vector<PhaseValue> phases;
+  std::vector<Setting> settings;  ///< what must be in force on the running node; not measured, self-reported
 
   bool operator==(const Baseline&) const = default;
 };
