@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ingot/builder/config.hpp"
+#include "ingot/builder/network.hpp"
 #include "ingot/crypto/hash.hpp"
 
 namespace ingot::builder {
@@ -110,7 +111,20 @@ std::string kernel_command_line(const Profile& profile) {
   return profile.execution == Profile::Execution::permissive ? line + " ipe.enforce=0" : line;
 }
 
-Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
+Result<void> apply_part(Tree& tree, const ConfigPart& part) {
+  tree.remove_all(part.removed);
+  for (const auto& file : part.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
+  for (const auto& link : part.links) {
+    tree.remove(link.path);
+    TRY(tree.put_symlink(link.path, link.target));
+  }
+  for (const auto& change : part.modes)
+    if (const auto found = tree.entries.find(change.path); found != tree.entries.end())
+      found->second.mode = change.mode;
+  return {};
+}
+
+Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
   if (tree.resolve("/usr/lib/systemd/systemd") == nullptr)
     return fail(ErrorCode::missing, "the base tree has no /usr/lib/systemd/systemd",
                 "add systemd to base.packages or use a base that has it");
@@ -123,9 +137,20 @@ Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& 
   for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"})
     tree.remove(folder);
   TRY(tree.put_directory("/boot"));
+  std::vector<Setting> settings;
+  const auto add = [&](Result<ConfigPart> rendered) -> Result<void> {
+    auto part = TRY(std::move(rendered));
+    settings.insert(settings.end(), part.settings.begin(), part.settings.end());
+    return apply_part(tree, part);
+  };
+  TRY(add(render_settings(profile, tree)));
+  TRY(add(render_storage(profile)));
+  TRY(add(render_network(profile)));
+  TRY(add(render_proxy(profile)));
+  TRY(add(render_shipping(profile)));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
   TRY(move_state(tree));
-  return tree;
+  return NodeTree{std::move(tree), std::move(settings)};
 }
 
 }  // namespace ingot::builder
