@@ -221,7 +221,8 @@ SupplementaryGroups=systemd-journal
 SyslogIdentifier=ingot-alerts
 Restart=always
 RestartSec=1
-{}{}
+{}{}# journalctl asks /proc/sys for the boot's id.
+ProcSubset=all
 )ini";
 
 constexpr std::string_view waiting_path = R"([Unit]
