@@ -175,6 +175,8 @@ TEST_CASE("shipping: a node uploads, a collector receives, each what is theirs")
     CHECK(contains(journald, line));
   CHECK_FALSE(has_file(node, "/etc/ingot/collector.nginx.conf"));
   CHECK_FALSE(has_file(node, "/usr/lib/ingot/collect"));
+  // Of a unit that the role does not have, systemctl would make an error.
+  CHECK_FALSE(contains(text_of(node, "/usr/lib/systemd/system/ingot-renewed.service"), "ingot-collector"));
   for (const auto& file : node.files) CHECK_FALSE(contains(std::string(as_text(file.content)), "PRIVATE KEY"));
 
   profile.collector.enabled = true;
