@@ -14,9 +14,11 @@ constexpr std::string_view agent_path = "/usr/lib/ingot/ingot-agent";
 constexpr std::string_view unit_folder = "/usr/lib/systemd/system/";
 
 /// Units that would hand out a shell or ask a person on the console. A golden node has no such person.
-constexpr std::array masked_units = {"debug-shell.service",       "rescue.service",       "rescue.target",
-                                     "systemd-firstboot.service", "getty.target",         "getty@.service",
-                                     "serial-getty@.service",     "console-getty.service"};
+constexpr std::array masked_units = {"debug-shell.service", "rescue.service", "rescue.target",
+                                     "systemd-firstboot.service", "getty.target", "getty@.service",
+                                     "serial-getty@.service", "console-getty.service",
+                                     // The ESP is firmware's; a running node has no business there.
+                                     "boot.automount", "boot.mount", "efi.automount", "efi.mount"};
 
 /// Started by Debian's packages, not wanted unless a later configuration step enables them again.
 constexpr std::array disabled_links = {"/etc/systemd/system/multi-user.target.wants/ssh.service",
@@ -24,6 +26,10 @@ constexpr std::array disabled_links = {"/etc/systemd/system/multi-user.target.wa
                                        "/etc/systemd/system/timers.target.wants/apt-daily.timer",
                                        "/etc/systemd/system/timers.target.wants/apt-daily-upgrade.timer",
                                        "/etc/systemd/system/timers.target.wants/dpkg-db-backup.timer"};
+
+/// Packages give the TPM to a user of their own, whose files root cannot open without a capability that the agent does
+/// not have otherwise.
+constexpr std::string_view tpm_rule = "SUBSYSTEM==\"tpm|tpmrm\", OWNER=\"root\", GROUP=\"root\", MODE=\"0600\"\n";
 
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -52,6 +58,7 @@ Result<void> add_agent(Tree& tree, const AgentFiles& agent) {
   auto binary = TRY(read_all(*agent.binary, 64u << 20));
   TRY(tree.put_file(std::string(agent_path), std::move(binary), 0755));
   TRY(put_text(tree, std::string(unit_folder) + "ingot-agent.service", agent.unit));
+  TRY(put_text(tree, "/usr/lib/udev/rules.d/90-ingot-tpm.rules", tpm_rule));
   return tree.put_symlink(std::string(unit_folder) + "multi-user.target.wants/ingot-agent.service",
                           "../ingot-agent.service");
 }

@@ -12,8 +12,10 @@
 #include "ingot/builder/image.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/release.hpp"
+#include "ingot/builder/segment.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/esl.hpp"
+#include "ingot/codec/ruleset.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/predict.hpp"
 #include "ingot/signer/sign.hpp"
@@ -74,6 +76,16 @@ Result<std::string> first_line_of(const std::vector<std::string>& argv) {
 Result<std::string> root_tool_version(const Profile::Root& root) {
   return first_line_of({root.filesystem == RootFilesystem::squashfs ? "mksquashfs" : "mkfs.erofs",
                         root.filesystem == RootFilesystem::squashfs ? "-version" : "--version"});
+}
+
+/// What a node must report of its firewall is what a kernel gives back of the ruleset, not what we meant to write.
+Result<void> add_firewall_settings(const Tree& tree, std::vector<Setting>& settings) {
+  const std::string path = "/etc/nftables.conf";
+  if (tree.resolve(path) == nullptr) return {};
+  const auto text = TRY(read_tree_file(tree, path, 16u << 20));
+  const auto json = TRY_IN(path, ruleset_json_of_kernel(std::string(as_text(text))));
+  for (auto& setting : TRY(codec::firewall_settings(json, path, "site"))) settings.push_back(std::move(setting));
+  return {};
 }
 
 Result<void> make_root(Build& build, const Tree& tree) {
@@ -256,7 +268,8 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
   const auto base = TRY(make_base_tree(profile, base_options, progress));
 
   progress.step("overlay", fmt::format("{} files of the profile, agent, locks", profile.files.size()));
-  const auto [tree, settings] = TRY(apply_profile(base.tree, profile, options.agent));
+  auto [tree, settings] = TRY(apply_profile(base.tree, profile, options.agent));
+  TRY(add_firewall_settings(tree, settings));
   TRY(make_root(build, tree));
   TRY(make_boot_initrd(build, base));
   TRY(make_boot_uki(build, base));
