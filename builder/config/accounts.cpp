@@ -5,6 +5,7 @@
 #include <charconv>
 #include <set>
 
+#include "bastion.hpp"
 #include "parts.hpp"
 
 namespace ingot::builder::detail {
@@ -205,6 +206,13 @@ Result<ConfigPart> render_accounts(const Profile& profile, const Tree& tree) {
                              fmt::format("uid {}, shell {}, password locked", user.uid, user.shell), "/etc/passwd",
                              "profile [users]", ""});
   }
+  if (is_bastion(profile)) {
+    const std::string name(onward_account), id(onward_uid);
+    accounts.passwd.push_back({name, "x", id, id, "", "/var/lib/ingot/bastion", std::string(nologin)});
+    accounts.shadow.push_back({name, "!*", "19723", "", "", "", "", "", ""});
+    accounts.group.push_back({name, "x", id, ""});
+    accounts.gshadow.push_back({name, "!", "", ""});
+  }
   if (find_row(accounts.group, "sugroup") == nullptr) {  // pam_wheel: empty, so that nobody may use su (CIS)
     accounts.group.push_back({"sugroup", "x", "990", ""});
     accounts.gshadow.push_back({"sugroup", "!", "", ""});
@@ -239,6 +247,7 @@ Result<ConfigPart> render_sudo(const Profile& profile) {
       "root ALL=(ALL:ALL) ALL\n";
   for (const auto& [name, user] : profile.users)
     if (!user.sudo.empty()) text += fmt::format("{} ALL=(root) NOPASSWD: {}\n", name, fmt::join(user.sudo, ", "));
+  text += bastion_sudoers(profile);
   text += "@includedir /etc/sudoers.d\n";
   add_file(part, "/etc/sudoers", text, 0440);
   return part;

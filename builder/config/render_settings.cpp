@@ -1,5 +1,6 @@
 #include <iterator>
 
+#include "bastion.hpp"
 #include "parts.hpp"
 
 namespace ingot::builder {
@@ -26,6 +27,7 @@ Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree) {
   append(all, TRY(detail::render_accounts(profile, tree)));
   append(all, TRY(detail::render_sudo(profile)));
   append(all, TRY(detail::render_ssh(profile, tree)));
+  append(all, detail::render_bastion(profile));
   append(all, TRY(detail::render_set_id(profile, tree)));
   append(all, TRY(detail::render_audit(profile, tree)));
   append(all, TRY(detail::render_services(profile, tree)));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bastion.hpp"
 #include "parts.hpp"
 
 namespace ingot::builder::detail {
@@ -42,8 +43,8 @@ Result<ConfigPart> render_set_id(const Profile& profile, const Tree& tree) {
 }
 
 bool may_sudo(const Profile& profile) {
-  return std::any_of(profile.users.begin(), profile.users.end(),
-                     [](const auto& user) { return !user.second.sudo.empty(); });
+  return is_bastion(profile) || std::any_of(profile.users.begin(), profile.users.end(),
+                                            [](const auto& user) { return !user.second.sudo.empty(); });
 }
 
 }  // namespace ingot::builder::detail

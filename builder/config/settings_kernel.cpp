@@ -14,11 +14,6 @@ constexpr SettingRow parameter(std::string_view name, std::string_view value, st
                                Variant variant = Variant::every_node) {
   return {SettingArea::kernel_parameter, name, value, "", source, judge, cost, variant};
 }
-/// What mitigations=auto,nosmt says for all of them must be said one by one where SMT stays on, in case a later kernel
-/// takes another default.
-constexpr SettingRow mitigation(std::string_view name, std::string_view value) {
-  return parameter(name, value, "KSPP, ANSSI-BP-028 R8", khc, "", Variant::with_gpu);
-}
 
 constexpr SettingRow rows[] = {
     parameter("module.sig_enforce", "1", "KSPP", khc, "modules need a signature that the kernel knows"),
@@ -32,28 +27,13 @@ constexpr SettingRow rows[] = {
               Variant::without_gpu),
     parameter("page_alloc.shuffle", "1", "KSPP, ANSSI-BP-028 R8", oscap),
     parameter("randomize_kstack_offset", "1", "KSPP", khc),
+    parameter("hash_pointers", "always", "KSPP", khc, "kernels before 6.14 hash them anyway and pass over the name"),
     parameter("hardened_usercopy", "1", "KSPP", khc),
     parameter("kfence.sample_interval", "100", "KSPP", khc, "2 MiB of memory"),
     parameter("pti", "on", "KSPP, ANSSI-BP-028 R8", oscap, "system calls of processors without Meltdown, too"),
-    parameter("mitigations", "auto,nosmt", "KSPP, ANSSI-BP-028 R8", oscap, "up to 30 % with many threads",
-              Variant::without_gpu),
+    parameter("mitigations", "auto,nosmt", "KSPP, ANSSI-BP-028 R8", oscap,
+              "processors whose threads can read each other's memory lose SMT"),
     parameter("nosmt", "", "KSPP", khc, "half the hardware threads", Variant::without_gpu),
-    mitigation("spectre_v2", "on"),
-    mitigation("spectre_v2_user", "on"),
-    mitigation("spectre_bhi", "on"),
-    mitigation("spec_store_bypass_disable", "seccomp"),
-    mitigation("l1tf", "flush"),
-    mitigation("mds", "full"),
-    mitigation("tsx_async_abort", "full"),
-    mitigation("srbds", "on"),
-    mitigation("mmio_stale_data", "full"),
-    mitigation("retbleed", "auto"),
-    mitigation("spec_rstack_overflow", "safe-ret"),
-    mitigation("gather_data_sampling", "force"),
-    mitigation("reg_file_data_sampling", "on"),
-    mitigation("tsa", "on"),
-    mitigation("indirect_target_selection", "on"),
-    mitigation("vmscape", "on"),
     parameter("vsyscall", "none", "KSPP", khc),
     parameter("ia32_emulation", "0", "KSPP", khc, "no 32-bit programs"),
     parameter("debugfs", "off", "KSPP", khc, "drivers' debug files are not there"),

@@ -53,6 +53,8 @@ constexpr SettingRow rows[] = {
     sysctl("vm.mmap_rnd_compat_bits", "16", "kernel-hardening-checker", khc),
     sysctl("user.max_user_namespaces", "0", "KSPP, CIS, ANSSI-BP-028 R9", all_judges,
            "no rootless containers, no unit with PrivateUsers=", Variant::without_gpu),
+    sysctl("kernel.unprivileged_userns_clone", "0", "KSPP, Debian", khc, "only root makes containers",
+           Variant::with_gpu),
     {SettingArea::sysctl, "kernel.modules_disabled", "1", modules_disabled_file, "KSPP, ANSSI-BP-028 R10", khc_anssi,
      "a driver or protocol that nobody used until the boot was over is not there", Variant::without_gpu},
 };

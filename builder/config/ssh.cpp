@@ -2,6 +2,7 @@
 // counts (sshd_config(5)), so a forgotten drop-in would win over us.
 #include <fmt/ranges.h>
 
+#include "bastion.hpp"
 #include "parts.hpp"
 #include "settings_rows.hpp"
 
@@ -133,10 +134,18 @@ std::vector<std::string> allowed_users(const Profile& profile) {
   return allowed;
 }
 
+/// The bastion proves itself, for whomever it says; sshd(8), "AUTHORIZED_KEYS FILE FORMAT", has the options of a
+/// principal.
+std::string onward_line(const Ssh& ssh) {
+  if (ssh.onward_principal.empty()) return {};
+  return fmt::format("from=\"{}\" {}\n", fmt::join(ssh.from, ","), ssh.onward_principal);
+}
+
 void add_users(ConfigPart& part, std::string& text, const Profile& profile) {
   bool has_keys = false;
   for (const auto& [name, user] : profile.users) {
-    if (!user.principals.empty()) add_file(part, fmt::format("{}/{}", principals_folder, name), lines(user.principals));
+    if (!user.principals.empty())
+      add_file(part, fmt::format("{}/{}", principals_folder, name), lines(user.principals) + onward_line(profile.ssh));
     if (!user.authorized_keys.empty())
       add_file(part, fmt::format("{}/{}", keys_folder, name), lines(user.authorized_keys));
     has_keys = has_keys || !user.authorized_keys.empty();
@@ -166,6 +175,7 @@ std::string render_sshd_config(ConfigPart& part, const Profile& profile) {
   add_keyword(part, text, "hostkey", keys);
   if (profile.ssh.host_certificate) add_keyword(part, text, "hostcertificate", certificates);
   add_users(part, text, profile);
+  if (is_bastion(profile)) add_keyword(part, text, "forcecommand", {std::string(bastion_command)});
   return text;
 }
 

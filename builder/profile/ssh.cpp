@@ -30,10 +30,30 @@ Result<std::vector<std::string>> read_ca(const LocatedTexts& files, const std::s
   return keys;
 }
 
+bool is_node_name(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && text.front() != '-' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+/// [ssh.onward]: one address for each name; a name of DNS would let the name server choose.
+Result<void> apply_onward(Ssh& ssh, const TableReader& nodes) {
+  for (const auto& [key, node] : nodes.raw()) {
+    const std::string name(key.str());
+    if (!is_node_name(name))
+      return wrong(location(key.source(), nodes.file()), fmt::format("\"{}\" is not a node's name", name),
+                   "up to 63 of a-z, 0-9 and -");
+    const auto address = TRY(nodes.text(name));
+    if (!is_prefix(address->value + "/32") && !is_prefix(address->value + "/128"))
+      return wrong(address->at, fmt::format("{} is \"{}\", expected an IP address", name, address->value));
+    ssh.onward.insert_or_assign(name, address->value);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string& folder) {
-  TRY(table.only({"enabled", "ca", "from", "revoked", "host_certificate"}));
+  TRY(table.only({"enabled", "ca", "from", "revoked", "host_certificate", "onward", "onward_principal"}));
   auto& ssh = draft.profile.ssh;
   draft.ssh_at = table.at();
   if (const auto enabled = TRY(table.boolean("enabled"))) {
@@ -56,6 +76,12 @@ Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string
   if (const auto revoked = TRY(table.text("revoked")))
     ssh.revoked = TRY(read_profile_file(*revoked, "revoked", folder));
   if (const auto flag = TRY(table.boolean("host_certificate"))) ssh.host_certificate = flag->value;
+  if (const auto principal = TRY(table.text("onward_principal"))) {
+    if (!is_node_name(principal->value))
+      return wrong(principal->at, fmt::format("onward_principal is \"{}\", expected a-z, 0-9 and -", principal->value));
+    ssh.onward_principal = principal->value;
+  }
+  if (const auto onward = TRY(table.table("onward"))) TRY(apply_onward(ssh, *onward));
   return {};
 }
 

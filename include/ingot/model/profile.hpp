@@ -61,6 +61,8 @@ struct Ssh {
   std::vector<std::string> ca;    ///< public keys of the CAs that sign users' certificates, one line each
   std::vector<std::string> from;  ///< CIDR prefixes that connections may come from; a node's: the bastion's
   Buffer revoked;                 ///< KRL or list of public keys (ssh-keygen(1), "KEY REVOCATION LISTS"); may be empty
+  std::map<std::string, std::string> onward;  ///< a bastion's: names of nodes to their addresses; else empty
+  std::string onward_principal;   ///< a node's: bastions' certificates with it log in as any user; empty: none
   bool host_certificate = false;  ///< the node presents a certificate for its host key, put beside it by enrolment
 };
 
