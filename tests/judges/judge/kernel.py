@@ -1,22 +1,20 @@
 """kernel-hardening-checker over the kernel's configuration, the command line and every sysctl of the booted node."""
 import json
-import shutil
-import subprocess
 
 from .node import TOOLS, Figure, chroot
 
 NEEDS_BOOT = True
+SCRIPT = """
+cd /tmp
+for name in config cmdline sysctl; do IFS= read -r -d "" text || true; printf "%s" "$text" >$name; done
+kernel-hardening-checker -m json -c config -l cmdline -s sysctl
+"""
 
 
 def judge(node):
     config = next(iter(sorted((node.tree / "boot").glob("config-*"))))
-    given = TOOLS / "tmp/kernel"
-    given.mkdir(exist_ok=True)
-    shutil.copy(config, given / "config")
-    shutil.copy(node.live / "cmdline", given / "cmdline")
-    shutil.copy(node.live / "sysctl", given / "sysctl")
-    done = chroot(TOOLS, "kernel-hardening-checker -m json -c /tmp/kernel/config -l /tmp/kernel/cmdline -s /tmp/kernel/sysctl", cover=())
-    shutil.rmtree(given)
+    given = "\0".join([config.read_text(), node.text("cmdline"), node.text("sysctl")])
+    done = chroot(TOOLS, SCRIPT, given=given)
     rows = json.loads(done.stdout.strip().splitlines()[-1])
     failed = [row for row in rows if not row["check_result_bool"]]
     passed = len(rows) - len(failed)

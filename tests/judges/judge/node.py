@@ -53,9 +53,9 @@ done
 """
 
 
-def chroot(tree, script, *arguments, timeout=600):
+def chroot(tree, script, *arguments, given="", timeout=600):
     """Runs a shell script in `tree`, in namespaces of its own: no network but loopback, /proc of its own processes, /run and
-    /tmp empty, /etc and /var copies that may be written to, the tools at /run/tools. Nothing in the tree changes."""
+    /tmp empty, /etc and /var copies that may be written to, the tools at /run/tools; `given` is its input. The tree stays as it is."""
     setup = """set -e
 tree=$1; tools=$2; shift 2
 ip link set lo up
@@ -84,5 +84,5 @@ exec chroot . "$@"
     return subprocess.run(
         ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", setup, "setup", str(tree),
          str(TOOLS) if tree != TOOLS else "", "/bin/bash", "-c", script, "judge", *map(str, arguments)],
-        capture_output=True, text=True, errors="replace", timeout=timeout, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="replace", timeout=timeout, input=given,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"})
