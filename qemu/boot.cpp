@@ -184,6 +184,11 @@ Result<Watched> boot_once(const BootRequest& request, builder::Progress& progres
   auto attempt = TRY(std::move(watched));
   auto& outcome = attempt.outcome;
   outcome.serial_tail = console_tail(console, tail_lines);
+  if (request.while_running && outcome.end == BootEnd::evidence) {
+    request.while_running(outcome);
+    if (!request.serial_log.empty())
+      TRY(write_file(request.serial_log, as_bytes(text_of(files.serial, console_cap_bytes))));
+  }
   if (request.read_tpm_afterwards && outcome.end == BootEnd::evidence && !running.machine.poll()) {
     // Killed, not asked to leave: QEMU would shut the TPM down and its PCRs would be gone.
     ::kill(running.machine.pid(), SIGKILL);

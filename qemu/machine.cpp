@@ -14,6 +14,13 @@ std::string quoted(std::string text) {
 }
 
 constexpr const char* boot_server = "10.0.2.100";
+constexpr std::size_t first_tap_slot = 8;
+
+std::string tap_mac(const std::string& tap, std::size_t index) {
+  unsigned sum = 0;
+  for (const char c : tap.substr(0, tap.find('.'))) sum = sum * 31 + static_cast<unsigned char>(c);
+  return fmt::format("52:54:00:69:{:02x}:{:02x}", sum & 0xff, index + 1);
+}
 
 }  // namespace
 
@@ -59,6 +66,13 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   // A card with its option ROM and nothing on the other end of its cable.
   if (shape.nic && files.http_port == 0)
     add({"-netdev", "hubport,id=net0,hubid=0", "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,addr=0x6"});
+  // A card's address tells the guest which it is: the last byte counts from 1 in the order given, the fifth is of the
+  // machine, taken from the tap's name so that machines of one network differ.
+  for (std::size_t i = 0; i < shape.taps.size(); ++i) {
+    add({"-netdev", fmt::format("tap,id=tap{},ifname={},script=no,downscript=no", i, quoted(shape.taps[i]))});
+    add({"-device", fmt::format("virtio-net-pci,netdev=tap{},mac={},romfile=,addr=0x{:x}", i, tap_mac(shape.taps[i], i),
+                                first_tap_slot + i)});
+  }
   if (!files.second_disk.empty())
     add({"-drive", fmt::format("if=none,id=disk1,format=raw,file={}", quoted(files.second_disk)), "-device",
          "virtio-blk-pci,drive=disk1,addr=0x7"});

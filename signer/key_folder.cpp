@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 #include "ingot/base/output.hpp"
 #include "ingot/crypto/random.hpp"
@@ -22,17 +23,36 @@ constexpr unsigned rsa_bits = 2048;  // what every UEFI firmware verifies
 constexpr long certificate_days = 20 * 365;
 
 enum class KeyType { rsa, ed25519, p256 };
+enum class CertificateUse { none, code_signing, authority };
 struct KeyRow {
   const char* name;
   KeyType type;
-  const char* common_name;  ///< of its certificate; null: the public key alone is kept
+  CertificateUse use;       ///< none: the public key alone is kept
+  const char* common_name;  ///< of its certificate
 };
-constexpr std::array<KeyRow, 6> rows = {{{"PK", KeyType::rsa, "Ingot Platform Key"},
-                                         {"KEK", KeyType::rsa, "Ingot Key Exchange Key"},
-                                         {"db", KeyType::rsa, "Ingot Secure Boot Signing"},
-                                         {"pcr", KeyType::rsa, nullptr},
-                                         {"baseline", KeyType::ed25519, nullptr},
-                                         {"verdict", KeyType::p256, nullptr}}};
+constexpr std::array<KeyRow, 7> rows = {
+    {{"PK", KeyType::rsa, CertificateUse::code_signing, "Ingot Platform Key"},
+     {"KEK", KeyType::rsa, CertificateUse::code_signing, "Ingot Key Exchange Key"},
+     {"db", KeyType::rsa, CertificateUse::code_signing, "Ingot Secure Boot Signing"},
+     {"pcr", KeyType::rsa, CertificateUse::none, nullptr},
+     {"baseline", KeyType::ed25519, CertificateUse::none, nullptr},
+     {"verdict", KeyType::p256, CertificateUse::none, nullptr},
+     {"tls-ca", KeyType::p256, CertificateUse::authority, "Ingot TLS Authority"}}};
+
+struct Extension {
+  int nid;
+  const char* value;
+};
+std::vector<Extension> extensions_of(CertificateUse use) {
+  if (use == CertificateUse::authority)  // of end entities only: no authority below this one
+    return {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+            {NID_key_usage, "critical,keyCertSign,cRLSign"},
+            {NID_subject_key_identifier, "hash"}};
+  return {{NID_basic_constraints, "critical,CA:FALSE"},
+          {NID_key_usage, "critical,digitalSignature"},
+          {NID_ext_key_usage, "codeSigning"},
+          {NID_subject_key_identifier, "hash"}};
+}
 
 Result<KeyHandle> generate(const KeyRow& row) {
   KeyHandle key(row.type == KeyType::rsa    ? EVP_RSA_gen(rsa_bits)
@@ -51,26 +71,24 @@ bool add_extension(X509* certificate, int nid, const char* value) {
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
-Result<CertificateHandle> self_sign(EVP_PKEY* key, const char* common_name) {
+Result<CertificateHandle> self_sign(EVP_PKEY* key, const KeyRow& row) {
+  const char* common_name = row.common_name;
   CertificateHandle certificate(X509_new());
   auto serial = crypto::random_bytes(16);
   serial[0] &= 0x7F;  // RFC 5280, "Serial Number": positive
   const std::unique_ptr<BIGNUM, crypto::Deleter<BN_free>> number(
       BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
   X509_NAME* name = X509_get_subject_name(certificate.get());
-  const bool ok = X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
-                  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
-                  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0) != nullptr &&
-                  X509_time_adj_ex(X509_getm_notAfter(certificate.get()), certificate_days, 0, nullptr) != nullptr &&
-                  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                             static_cast<const unsigned char*>(static_cast<const void*>(common_name)),
-                                             -1, -1, 0) == 1 &&
-                  X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key) == 1 &&
-                  add_extension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") &&
-                  add_extension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
-                  add_extension(certificate.get(), NID_ext_key_usage, "codeSigning") &&
-                  add_extension(certificate.get(), NID_subject_key_identifier, "hash") &&
-                  X509_sign(certificate.get(), key, EVP_sha256()) > 0;
+  bool ok = X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
+            BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
+            X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0) != nullptr &&
+            X509_time_adj_ex(X509_getm_notAfter(certificate.get()), certificate_days, 0, nullptr) != nullptr &&
+            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                       static_cast<const unsigned char*>(static_cast<const void*>(common_name)), -1, -1,
+                                       0) == 1 &&
+            X509_set_issuer_name(certificate.get(), name) == 1 && X509_set_pubkey(certificate.get(), key) == 1;
+  for (const auto& [nid, value] : extensions_of(row.use)) ok = ok && add_extension(certificate.get(), nid, value);
+  ok = ok && X509_sign(certificate.get(), key, EVP_sha256()) > 0;
   if (!ok)
     return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the certificate \"{}\"", common_name)));
   return certificate;
@@ -90,11 +108,11 @@ Result<void> write_key(const KeyFolder& folder, const KeyRow& row) {
     return fail(crypto::openssl_error(ErrorCode::crypto, "encoding a private key"));
   TRY(write_file(folder.key(row.name), view(secret.get()), 0600));
   const BioHandle open(BIO_new(BIO_s_mem()));
-  if (row.common_name == nullptr) {
+  if (row.use == CertificateUse::none) {
     PEM_write_bio_PUBKEY(open.get(), key.get());
     return write_file(folder.public_key(row.name), view(open.get()));
   }
-  const auto certificate = TRY(self_sign(key.get(), row.common_name));
+  const auto certificate = TRY(self_sign(key.get(), row));
   PEM_write_bio_X509(open.get(), certificate.get());
   return write_file(folder.certificate(row.name), view(open.get()));
 }
@@ -136,9 +154,13 @@ Result<KeyFolder> open_keys(const std::string& folder) {
     return fail(ErrorCode::missing, fmt::format("no key folder {}", folder),
                 fmt::format("make one with `ingot keys init {}`", folder));
   for (const auto& row : rows) {
-    const auto key = TRY(
-        SigningKey::load(keys.key(row.name), row.common_name != nullptr ? keys.certificate(row.name) : std::string{}));
-    if (row.common_name != nullptr) continue;
+    // Folders made before there was a TLS authority, and sites whose authority is not ours, have none.
+    if (row.use == CertificateUse::authority && !fs::exists(keys.certificate(row.name), ec) &&
+        !fs::exists(keys.key(row.name), ec))
+      continue;
+    const bool certified = row.use != CertificateUse::none;
+    const auto key = TRY(SigningKey::load(keys.key(row.name), certified ? keys.certificate(row.name) : std::string{}));
+    if (certified) continue;
     const auto pem = TRY(read_file(keys.public_key(row.name), 64u << 10));
     const auto open = TRY_IN(keys.public_key(row.name), crypto::PublicKey::from_pem(as_text(pem)));
     if (open.spki_der() != key.public_key().spki_der())

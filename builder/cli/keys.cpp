@@ -3,14 +3,59 @@
 #include <memory>
 
 #include "cli.hpp"
+#include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
+#include "ingot/signer/issue.hpp"
 #include "ingot/signer/key.hpp"
 
 namespace ingot::cli {
 
+namespace {
+
+constexpr std::uint64_t request_cap_bytes = 64u << 10;
+
+struct IssueOptions {
+  std::string request, keys, out;
+  signer::NodeCertificate wanted;
+};
+
+Result<int> issue(const IssueOptions& options) {
+  const auto keys = TRY(signer::open_keys(options.keys));
+  const auto request = TRY(read_file(options.request, request_cap_bytes));
+  const auto pem = TRY_IN(options.request, signer::issue_certificate(keys, as_text(request), options.wanted));
+  TRY(write_file(options.out, as_bytes(pem)));
+  say(fmt::format("certificate of {} for {} days: {}", options.wanted.node, options.wanted.days, options.out));
+  return exit_ok;
+}
+
+void add_issue(CLI::App& keys, Action& action) {
+  auto* command = keys.add_subcommand("issue", "Certify a node's TLS key, so that its records are taken as its own");
+  command->footer(
+      "Example: ingot keys issue --csr node.csr --node gpu-7 --keys keys --out node.crt\n"
+      "Give --name for each address of the node (sudo's sessions are taken only from these), and for each host name "
+      "and\n"
+      "address that nodes reach a collector by.");
+  auto options = std::make_shared<IssueOptions>();
+  command->add_option("--csr", options->request, "The node's /var/lib/ingot/identity/node.csr")->required();
+  command->add_option("--node", options->wanted.node, "Who the node is; its records are stored under this name")
+      ->required();
+  command->add_option("--name", options->wanted.names, "Host name or address of the node; may repeat");
+  command->add_flag_callback(
+      "--collector", [options] { options->wanted.use = signer::NodeUse::collector; },
+      "It is a collector: nodes may trust it with their records");
+  command->add_option("--days", options->wanted.days, "Lifetime")->capture_default_str();
+  command->add_option("--keys", options->keys, "Key folder with tls-ca")->required();
+  command->add_option("--out", options->out, "Where the certificate goes, PEM")->required();
+  command->callback([=, &action] { action = [options] { return issue(*options); }; });
+}
+
+}  // namespace
+
 void add_keys(CLI::App& app, Action& action) {
   auto* keys = app.add_subcommand("keys", "Key hierarchy for tests and small sites");
   keys->require_subcommand(1);
-  auto* init = keys->add_subcommand("init", "Make PK, KEK, db, PCR-policy and baseline keys in a new folder");
+  add_issue(*keys, action);
+  auto* init = keys->add_subcommand("init", "Make PK, KEK, db, PCR policy, baseline, verdict and TLS keys in a folder");
   init->footer(
       "Example: ingot keys init keys\nPrivate keys are readable by their owner alone (0600); the folder is 0700.");
   auto folder = std::make_shared<std::string>();
@@ -18,7 +63,9 @@ void add_keys(CLI::App& app, Action& action) {
   init->callback([=, &action] {
     action = [folder]() -> Result<int> {
       const auto made = TRY(signer::init_keys(*folder));
-      say(fmt::format("keys: PK, KEK, db, pcr and baseline in {}; keep it out of output folders and backups of images",
+      say(
+          fmt::format("keys: PK, KEK, db, pcr, baseline, verdict and tls-ca in {}; keep it out of output folders and "
+                      "backups of images",
                       made.path));
       return exit_ok;
     };

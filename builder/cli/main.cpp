@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   cli::add_export(app, action);
   cli::add_findings(app, action);
   cli::add_rig(app, action);
+  cli::add_segment(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -34,6 +35,7 @@ struct RigArguments {
   std::string platform_out;
   std::string platform_name = "rig";
   bool probe = false;
+  bool stay = false;
   bool json = false;
 };
 
@@ -76,8 +78,22 @@ nlohmann::json outcome_json(const rig::BootOutcome& outcome, const RigArguments&
           {"nonce", arguments.nonce},    {"evidence", arguments.evidence}, {"serial_tail", outcome.serial_tail}};
 }
 
+void wait_for_end_of_input() {
+  char ignored[256];
+  while (std::fread(ignored, 1, sizeof ignored, stdin) > 0) {
+  }
+}
+
 Result<int> run_boot(RigArguments& arguments) {
+  Result<void> written;
+  if (arguments.stay)
+    arguments.request.while_running = [&](const rig::BootOutcome& running) {
+      if (!arguments.evidence.empty()) written = deliver(arguments.evidence, codec::encode_evidence(running.evidence));
+      say(fmt::format("boot: evidence after {:.0f} s; the machine runs on until standard input ends", running.seconds));
+      wait_for_end_of_input();
+    };
   const auto outcome = TRY(boot_once(arguments));
+  TRY(std::move(written));
   if (arguments.json) print(outcome_json(outcome, arguments).dump(2) + "\n");
   if (outcome.end == rig::BootEnd::timed_out)
     return fail(
@@ -126,6 +142,8 @@ void add_machine_options(CLI::App* app, const std::shared_ptr<RigArguments>& arg
   app->add_option("--firmware", request.firmware, "Firmware (CODE.fd); default: Debian's OVMF with Secure Boot");
   app->add_option("--vars", request.vars, "Variable store (VARS.fd); default: the image's");
   add_shape_options(*app, request.shape);
+  app->add_option("--tap", request.shape.taps, "A network card on this tap device, which exists; may be repeated")
+      ->take_all();
   app->add_option("--timeout", request.timeout_seconds, "Seconds to wait for evidence")->capture_default_str();
   app->add_option("--serial", request.serial_log, "File to keep the serial console in");
   app->add_option("--keys", arguments->keys, "Key folder, for what has to be signed");
@@ -151,6 +169,8 @@ void add_rig(CLI::App& app, Action& action) {
   boot->add_option("--tamper", arguments->tamper, "Attack to carry out on a copy first");
   boot->add_option("--vars-template", arguments->vars_template, "Empty variable store, for --tamper db-cert")
       ->capture_default_str();
+  boot->add_flag("--stay", arguments->stay,
+                 "Once evidence came and was written, let the machine run until standard input ends");
   boot->add_flag("--probe", arguments->probe, "Boot the probe instead of the image (10 s)");
   boot->add_flag("--json", arguments->json, "Outcome as JSON on standard output");
   auto* learn = rig->add_subcommand("learn", "Boot the probe on a machine shape and sign the platform it reports");

@@ -106,7 +106,8 @@ std::string os_release_value(std::string_view os_release, std::string_view name)
 }
 
 std::string kernel_command_line(const Profile& profile) {
-  return fmt::format("{}", fmt::join(profile.kernel.command_line, " "));
+  const auto line = fmt::format("{}", fmt::join(profile.kernel.command_line, " "));
+  return profile.execution == Profile::Execution::permissive ? line + " ipe.enforce=0" : line;
 }
 
 Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
@@ -123,6 +124,7 @@ Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& 
     tree.remove(folder);
   TRY(tree.put_directory("/boot"));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
+  TRY(move_state(tree));
   return tree;
 }
 

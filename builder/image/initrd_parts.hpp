@@ -19,6 +19,8 @@ inline constexpr std::array required_files = {
     std::string_view("/usr/bin/udevadm"),
     std::string_view("/usr/bin/mount"),
     std::string_view("/usr/bin/kmod"),
+    std::string_view("/usr/bin/cat"),
+    std::string_view("/usr/bin/echo"),
     std::string_view("/usr/sbin/modprobe"),
     std::string_view("/usr/sbin/dmsetup"),
     std::string_view("/etc/passwd"),
@@ -46,7 +48,6 @@ inline constexpr std::array optional_files = {
     std::string_view("/usr/bin/systemd-tmpfiles"),
     std::string_view("/usr/bin/systemd-cryptsetup"),
     std::string_view("/usr/bin/journalctl"),
-    std::string_view("/usr/bin/echo"),
     std::string_view("/usr/bin/umount"),
     std::string_view("/usr/lib/udev/ata_id"),
     std::string_view("/usr/lib/udev/scsi_id"),
@@ -153,15 +154,15 @@ inline constexpr std::array units = {
     std::string_view("veritysetup-pre.target"),
 };
 
-/// Without these (as files or built in) no verity root with a volatile overlay comes up.
-inline constexpr std::array required_modules = {std::string_view("dm_mod"), std::string_view("dm_verity"),
-                                                std::string_view("overlay")};
+/// Without these (as files or built in) no verity root comes up.
+inline constexpr std::array required_modules = {std::string_view("dm_mod"), std::string_view("dm_verity")};
 
 /// Taken where the kernel has them as files.
 inline constexpr std::array optional_modules = {
     // file systems
     std::string_view("squashfs"),
     std::string_view("erofs"),
+    std::string_view("overlay"),
     std::string_view("ext4"),
     std::string_view("vfat"),
     std::string_view("nls_ascii"),

@@ -8,6 +8,7 @@
 #include "ingot/builder/base_tree.hpp"
 #include "ingot/builder/boot_uki.hpp"
 #include "ingot/builder/cache.hpp"
+#include "ingot/builder/execution_policy.hpp"
 #include "ingot/builder/image.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/release.hpp"
@@ -34,7 +35,7 @@ struct Build {
   std::string root_image;
   std::string verity_image;
   Verity verity;
-  std::string initrd;
+  SharedSource initrd;
 };
 
 /// Text form of "squashfs zstd 3", part of cache keys and of the plan.
@@ -93,14 +94,29 @@ Result<void> make_root(Build& build, const Tree& tree) {
   return write_file(build.out.file(output::root_hash), as_bytes(to_hex(build.verity.root_hash) + "\n"));
 }
 
+/// A second cpio behind the first: the kernel unpacks both (Linux, Documentation/driver-api/early-userspace/
+/// buffer-format.rst; archives start at multiples of 4 bytes).
+Result<void> append_execution_policy(Build& build) {
+  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
+  const auto text = execution_policy(to_hex(build.verity.root_hash), build.profile.version);
+  const auto policy = TRY(signer::sign_ipe_policy(text, db));
+  const auto path = build.out.file(output::execution_policy);
+  TRY(write_execution_initrd(policy, path, build.progress));
+  const auto more = TRY(file_source(path));
+  const std::uint64_t at = (build.initrd->size() + 3) / 4 * 4;
+  build.initrd = TRY(joined_source({{0, build.initrd}, {at, more}}, at + more->size()));
+  return {};
+}
+
 Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   build.progress.step("initrd", "systemd, udev, veritysetup, cryptsetup, repart and modules of the base tree");
   StepInputs inputs("initrd");
-  inputs.add("base", base.digest).add("format", "2");
+  inputs.add("base", base.digest).add("format", "3");
   for (const auto& name : build.profile.kernel.modules) inputs.add("module", name);
-  build.initrd = TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
+  build.initrd = TRY(file_source(TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
     return make_initrd(base.tree, {build.profile.kernel.modules}, path, build.progress);
-  }));
+  }))));
+  if (build.profile.execution != Profile::Execution::open) TRY(append_execution_policy(build));
   return {};
 }
 
@@ -113,7 +129,7 @@ Result<UkiParts> common_parts(const Build& build, const BaseTree& base) {
 
 Result<void> make_boot_uki(Build& build, const BaseTree& base) {
   auto parts = TRY(common_parts(build, base));
-  parts.initrd = TRY(file_source(build.initrd));
+  parts.initrd = build.initrd;
   parts.command_line =
       fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
   build.progress.step("uki", parts.command_line);
@@ -202,7 +218,7 @@ Result<void> write_documents(const Build& build, const Tree& tree, const BaseTre
       build.profile.name, build.profile.version,
       os_release_value(as_text(os_release), "ID") + "-" + os_release_value(as_text(os_release), "VERSION_ID"),
       baseline.manifest_sha256};
-  const auto packages = TRY(read_packages(tree, base.packages));
+  const auto packages = TRY(read_packages(base.tree, base.packages));
   TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<codec::BuildArtifact> artifacts;

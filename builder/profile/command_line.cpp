@@ -133,7 +133,7 @@ const std::vector<std::string>& default_command_line() {
       "module.sig_enforce=1",           // only signed modules, whatever Secure Boot's state
       "lockdown=integrity",             // root cannot change the running kernel
       "systemd.import_credentials=no",  // whoever owns the BMC could hand in keys through SMBIOS
-      "systemd.volatile=overlay",       // what is written to the root is gone after the boot
+      "systemd.volatile=state",         // the root is the verity device itself, /var starts empty
       "console=ttyS0",
       "panic=30",  // a node that fell over comes back, and is verified again
   };

@@ -46,27 +46,6 @@ Result<unsigned> parse_mode(const Located<std::string>& text) {
   return mode;
 }
 
-/// The source lies in the profile's folder and stays there, links included: a profile taken from elsewhere must not be
-/// able to pick up files of the build machine.
-Result<Buffer> read_source(const Located<std::string>& source, const std::string& folder) {
-  const fs::path relative(source.value);
-  const bool climbs = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
-  if (source.value.empty() || relative.is_absolute() || climbs || source.value.find('\0') != std::string::npos)
-    return wrong(source.at, fmt::format("source \"{}\" is not a path below the profile's folder", source.value));
-  std::error_code code;
-  const auto root = fs::canonical(folder, code);
-  const auto real = fs::canonical(fs::path(folder) / relative, code);
-  if (code) return wrong(source.at, fmt::format("source \"{}\" cannot be read: {}", source.value, code.message()));
-  const auto [at_root, at_real] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
-  if (at_root != root.end())
-    return wrong(source.at, fmt::format("source \"{}\" is a link that leaves the profile's folder", source.value));
-  if (!fs::is_regular_file(real, code))
-    return wrong(source.at, fmt::format("source \"{}\" is not a regular file", source.value));
-  auto content = read_file(real.string(), file_cap_bytes);
-  if (!content) return wrong(source.at, fmt::format("source \"{}\": {}", source.value, content.error().message));
-  return *std::move(content);
-}
-
 Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, const TableReader& entry,
                              const std::string& folder) {
   TRY(entry.only({"content", "source", "mode", "uid", "gid"}));
@@ -92,6 +71,27 @@ Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, co
 }
 
 }  // namespace
+
+/// The source lies in the profile's folder and stays there, links included: a profile taken from elsewhere must not be
+/// able to pick up files of the build machine.
+Result<Buffer> read_source(const Located<std::string>& source, const std::string& folder) {
+  const fs::path relative(source.value);
+  const bool climbs = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
+  if (source.value.empty() || relative.is_absolute() || climbs || source.value.find('\0') != std::string::npos)
+    return wrong(source.at, fmt::format("source \"{}\" is not a path below the profile's folder", source.value));
+  std::error_code code;
+  const auto root = fs::canonical(folder, code);
+  const auto real = fs::canonical(fs::path(folder) / relative, code);
+  if (code) return wrong(source.at, fmt::format("source \"{}\" cannot be read: {}", source.value, code.message()));
+  const auto [at_root, at_real] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
+  if (at_root != root.end())
+    return wrong(source.at, fmt::format("source \"{}\" is a link that leaves the profile's folder", source.value));
+  if (!fs::is_regular_file(real, code))
+    return wrong(source.at, fmt::format("source \"{}\" is not a regular file", source.value));
+  auto content = read_file(real.string(), file_cap_bytes);
+  if (!content) return wrong(source.at, fmt::format("source \"{}\": {}", source.value, content.error().message));
+  return *std::move(content);
+}
 
 Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder) {
   for (const auto& [key, node] : files.raw()) {

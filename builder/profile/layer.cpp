@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <limits>
 
+#include "choice.hpp"
+
 namespace ingot::builder::detail {
 namespace {
 
@@ -17,29 +19,6 @@ constexpr std::uint64_t largest_partition_bytes = std::uint64_t{64} << 40;
 
 using Names = std::vector<std::string_view>;
 
-std::string quoted_list(const Names& names) { return fmt::format("\"{}\"", fmt::join(names, "\", \"")); }
-
-template <typename T>
-struct Choice {
-  std::string_view name;
-  T value;
-};
-
-template <typename T, std::size_t N>
-Result<std::optional<Located<T>>> choose(const TableReader& table, std::string_view key,
-                                         const Choice<T> (&choices)[N]) {
-  const auto text = TRY(table.text(key));
-  if (!text) return std::nullopt;
-  Names names;
-  for (const auto& choice : choices) {
-    if (choice.name == text->value) return Located<T>{choice.value, text->at};
-    names.push_back(choice.name);
-  }
-  const auto close = nearest(text->value, names);
-  return wrong(text->at, fmt::format("{} is \"{}\", expected one of {}", key, text->value, quoted_list(names)),
-               close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
-}
-
 constexpr Choice<RootFilesystem> filesystems[] = {{"squashfs", RootFilesystem::squashfs},
                                                   {"erofs", RootFilesystem::erofs}};
 constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
@@ -49,6 +28,9 @@ constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
                                                 {"gzip", Compression::gzip}};
 constexpr Choice<ImportKind> formats[] = {
     {"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
+constexpr Choice<Profile::Execution> executions[] = {{"enforced", Profile::Execution::enforced},
+                                                     {"permissive", Profile::Execution::permissive},
+                                                     {"open", Profile::Execution::open}};
 constexpr std::string_view boot_phases[] = {"enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"};
 
 constexpr std::string_view lower = "abcdefghijklmnopqrstuvwxyz";
@@ -172,8 +154,9 @@ Result<void> apply_base(Draft& draft, const TableReader& table, const std::strin
 }
 
 Result<void> apply_kernel(Draft& draft, const TableReader& table) {
-  TRY(table.only({"package", "command_line", "modules", "allow_shell"}));
+  TRY(table.only({"package", "command_line", "modules", "allow_shell", "execution"}));
   auto& kernel = draft.profile.kernel;
+  if (const auto execution = TRY(choose(table, "execution", executions))) draft.profile.execution = execution->value;
   if (const auto package = TRY(table.text("package"))) {
     TRY(check_words({*package}, is_package, "a package name"));
     kernel.package = package->value;
@@ -329,7 +312,8 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "files"}));
+  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "site",
+                "network", "proxy", "shipping", "collector", "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -343,7 +327,10 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("root"))) TRY(apply_root(draft, *table));
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
+  TRY(apply_network(draft.network, top, folder));
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
+  if (const auto table = TRY(top.table("shipping"))) TRY(apply_shipping(draft, *table, folder));
+  if (const auto table = TRY(top.table("collector"))) TRY(apply_collector(draft, *table));
   return {};
 }
 
@@ -361,6 +348,8 @@ Result<Profile> finish(Draft draft) {
   for (const auto& parameter : profile.kernel.command_line)  // a file may take back the allow_shell of one it extends
     TRY(check_parameter({parameter, draft.end}, draft.shell));
   TRY(finish_root(draft));
+  TRY(finish_network(draft.network, profile));
+  TRY(finish_shipping(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
 }

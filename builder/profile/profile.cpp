@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "ingot/base/source.hpp"
 #include "layer.hpp"
 
 namespace ingot::builder {
@@ -14,7 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t profile_cap_bytes = 1u << 20;
 constexpr std::size_t chain_cap = 16;
 constexpr std::uint64_t default_esp_bytes = std::uint64_t{260} << 20;
 
@@ -22,17 +20,6 @@ struct File {
   std::string path;  ///< as the user would write it
   toml::table table;
 };
-
-Result<toml::table> parse_toml(const std::string& path) {
-  const auto bytes = TRY(read_file(path, profile_cap_bytes));
-  try {
-    return toml::parse(as_text(bytes), path);
-  } catch (const toml::parse_error& error) {
-    return detail::wrong(detail::location(error.source(), path), std::string(error.description()));
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::malformed, fmt::format("{}: {}", path, error.what()));
-  }
-}
 
 /// The file and what it extends, the file itself first.
 Result<std::vector<File>> read_chain(const std::string& path) {
@@ -52,7 +39,7 @@ Result<std::vector<File>> read_chain(const std::string& path) {
     if (chain.size() == chain_cap)
       return detail::wrong(asked_at, fmt::format("more than {} profiles extend each other", chain_cap));
     seen.push_back(real.string());
-    auto table = TRY(parse_toml(next));
+    auto table = TRY(detail::parse_toml(next));
     chain.push_back({next, std::move(table)});
     const detail::TableReader top(chain.back().table, next, "");
     const auto base = TRY(top.text("extends"));

@@ -8,8 +8,12 @@
 #include <chrono>
 #include <numeric>
 
+#include "ingot/base/source.hpp"
+
 namespace ingot::builder::detail {
 namespace {
+
+constexpr std::uint64_t file_cap_bytes = 1u << 20;
 
 std::string_view type_name(const toml::node& node) {
   switch (node.type()) {
@@ -59,6 +63,17 @@ TextLocation location(const toml::source_region& region, const std::string& file
 
 tl::unexpected<Error> wrong(const TextLocation& at, std::string message, std::string remedy) {
   return fail(Error{ErrorCode::malformed, std::move(message), std::move(remedy), std::nullopt, at});
+}
+
+Result<toml::table> parse_toml(const std::string& path) {
+  const auto bytes = TRY(read_file(path, file_cap_bytes));
+  try {
+    return toml::parse(as_text(bytes), path);
+  } catch (const toml::parse_error& error) {
+    return wrong(location(error.source(), path), std::string(error.description()));
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::malformed, fmt::format("{}: {}", path, error.what()));
+  }
 }
 
 std::string nearest(std::string_view text, const std::vector<std::string_view>& candidates) {
@@ -192,6 +207,33 @@ Result<std::optional<Located<std::uint64_t>>> TableReader::size(std::string_view
   auto parsed = parse_size(text->get());
   if (!parsed) return wrong(at, fmt::format("{}: {}", full_name(key), parsed.error().message), parsed.error().remedy);
   return Located<std::uint64_t>{*parsed, at};
+}
+
+Result<std::vector<TableReader>> TableReader::tables(std::string_view key) const {
+  std::vector<TableReader> out;
+  const auto* node = table_.get(key);
+  if (node == nullptr) return out;
+  const auto* values = node->as_array();
+  if (values == nullptr) return type_error(key, *node, "an array of tables");
+  for (const auto& element : *values) {
+    const auto* value = element.as_table();
+    if (value == nullptr) return type_error(fmt::format("an element of {}", key), element, "a table");
+    out.emplace_back(*value, file_, fmt::format("[[{}]]", key));
+  }
+  return out;
+}
+
+Result<std::vector<NamedTable>> TableReader::named_tables(std::string_view key) const {
+  std::vector<NamedTable> out;
+  const auto all = TRY(table(key));
+  if (!all) return out;
+  for (const auto& [name, node] : all->raw()) {
+    const auto* value = node.as_table();
+    if (value == nullptr) return all->type_error(name.str(), node, "a table");
+    out.push_back({{std::string(name.str()), location(name.source(), file_)},
+                   TableReader(*value, file_, fmt::format("[{}.{}]", key, name.str()))});
+  }
+  return out;
 }
 
 Result<std::optional<TableReader>> TableReader::table(std::string_view key) const {

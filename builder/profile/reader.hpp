@@ -23,11 +23,16 @@ TextLocation location(const toml::source_region& region, const std::string& file
 /// An error of the profile's text: always `malformed`, always with its place.
 tl::unexpected<Error> wrong(const TextLocation& at, std::string message, std::string remedy = {});
 
+/// A whole TOML file.
+Result<toml::table> parse_toml(const std::string& path);
+
 /// The candidate that is at most a third of its letters away from `text` (Levenshtein); empty when none is.
 std::string nearest(std::string_view text, const std::vector<std::string_view>& candidates);
 
 /// "512MiB", "1 GiB", "4096B"; an error names the units.
 Result<std::uint64_t> parse_size(std::string_view text);
+
+struct NamedTable;
 
 class TableReader {
  public:
@@ -54,6 +59,10 @@ class TableReader {
   /// An integer of bytes or a text with a unit.
   Result<std::optional<Located<std::uint64_t>>> size(std::string_view key) const;
   Result<std::optional<TableReader>> table(std::string_view key) const;
+  /// [[key]]: in the order of the file; none when the key is not there.
+  Result<std::vector<TableReader>> tables(std::string_view key) const;
+  /// [key.NAME]: by name; none when the key is not there.
+  Result<std::vector<NamedTable>> named_tables(std::string_view key) const;
 
   [[nodiscard]] const toml::table& raw() const { return table_; }
   [[nodiscard]] const std::string& file() const { return file_; }
@@ -66,6 +75,11 @@ class TableReader {
   const toml::table& table_;
   std::string file_;
   std::string name_;
+};
+
+struct NamedTable {
+  Located<std::string> name;
+  TableReader table;
 };
 
 }  // namespace ingot::builder::detail

@@ -150,12 +150,15 @@ std::vector<std::string> build_command(const Bench& bench, const std::string& pr
 /// The profile with one line of its configuration changed, so that no earlier run has built it.
 Result<void> write_profile(const Bench& bench, const std::string& name, const std::string& extra = {}) {
   const auto text = TRY(read_file(bench.source + "/profiles/inference.toml", mib));
-  const auto base = TRY(read_file(bench.source + "/profiles/base.toml", mib));
   std::string profile(as_text(text));
-  const std::string line = "PermitRootLogin no";
-  profile.replace(profile.find(line), line.size(), line + "\n# " + to_hex(crypto::random_bytes(8)));
+  const std::string line = "This is an inference node";
+  profile.replace(profile.find(line), line.size(), line + " " + to_hex(crypto::random_bytes(8)));
   TRY(write_file(bench.file(name), as_bytes(profile + extra)));
-  return write_file(bench.file("base.toml"), base);
+  for (const std::string beside : {"base.toml", "site.toml"}) {
+    const auto copy = TRY(read_file(bench.source + "/profiles/" + beside, mib));
+    TRY(write_file(bench.file(beside), copy));
+  }
+  return {};
 }
 
 Result<void> bench_rebuild(const Bench& bench) {

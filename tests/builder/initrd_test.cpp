@@ -139,7 +139,7 @@ TEST_CASE("initrd: units come with their drop-ins and the links among them only"
 TEST_CASE("initrd: modules come with what they depend on") {
   const auto kernel = modules_folder.substr(1) + "/kernel/";
   const auto plain = make(small_tree()).initrd;
-  for (const auto* name : {"dm-mod", "dm-bufio", "dm-verity", "overlay"})
+  for (const auto* name : {"dm-mod", "dm-bufio", "dm-verity"})
     CHECK(plain.has(fmt::format("{}{}.ko.xz", kernel, name)));
   for (const auto* name : {"sound", "extra", "soft"}) CHECK(!plain.has(fmt::format("{}{}.ko.xz", kernel, name)));
   CHECK(plain.has(modules_folder.substr(1) + "/modules.dep.bin"));

@@ -110,7 +110,7 @@ TEST_CASE("a profile that says little gets safe defaults") {
   const auto profile = must(load(head + packages));
   const auto& line = profile.kernel.command_line;
   for (const auto* parameter :
-       {"module.sig_enforce=1", "lockdown=integrity", "systemd.import_credentials=no", "systemd.volatile=overlay"})
+       {"module.sig_enforce=1", "lockdown=integrity", "systemd.import_credentials=no", "systemd.volatile=state"})
     CHECK(has(line, parameter));
   CHECK(profile.root.filesystem == RootFilesystem::squashfs);
   CHECK(profile.root.compression == Compression::zstd);
@@ -240,6 +240,8 @@ TEST_CASE("a mistake in a profile is told with its place and what was expected")
       {"a size that overflows", packages + "[disk]\ndata_size = \"99999999999TiB\"\n", 7, 13, "too large", ""},
       {"a near phase", packages + "[boot]\nphases = [\"enter-initd\"]\n", 7, 11, "no boot phase",
        "did you mean \"enter-initrd\""},
+      {"an execution policy that is none", packages + "[kernel]\nexecution = \"enforce\"\n", 7, 13, "expected one of",
+       "enforced"},
       {"a phase left out", packages + "[boot]\nphases = [\"enter-initrd\", \"ready\"]\n", 7, 27, "out of order", ""},
       {"a relative stub", packages + "[boot]\nstub = \"usr/x\"\n", 7, 8, "absolute path", ""},
       {"a module's file name", packages + "[kernel]\nmodules = [\"nvme.ko\"]\n", 7, 12, "file name", "without .ko"},

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <map>
 #include <set>
 #include <string>
 
+#include "alerts.hpp"
 #include "answer.hpp"
 #include "gather.hpp"
 #include "identity.hpp"
@@ -16,6 +18,7 @@
 #include "ingot/codec/evidence.hpp"
 #include "init.hpp"
 #include "port.hpp"
+#include "queue.hpp"
 
 namespace {
 
@@ -28,6 +31,11 @@ constexpr const char* help_text =
     "      [--node ID] [--channel HEX] [--key ecc|rsa] [--out FILE] [--tpm PATH]\n"
     "  ingot-agent identity [--key ecc|rsa] [--out FILE] [--tpm PATH]   what `ingot enroll challenge` needs\n"
     "  ingot-agent activate --challenge FILE [--out FILE] [--tpm PATH]  answer a challenge of `ingot enroll`\n"
+    "  ingot-agent queue --journal DIR --state FILE --limit BYTES       what waits for the collector, and does it "
+    "fill?\n"
+    "      [--percent N] [--metrics FILE]\n"
+    "  ingot-agent alerts --node ID [--socket PATH]                     on the collector: alerts from records on "
+    "standard input\n"
     "  ingot-agent --version\n"
     "\n"
     "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
@@ -53,7 +61,9 @@ int report(const Error& error) {
 const std::map<std::string, std::set<std::string>> commands = {
     {"evidence", {"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}},
     {"identity", {"--key", "--out", "--tpm"}},
-    {"activate", {"--challenge", "--out", "--tpm"}}};
+    {"activate", {"--challenge", "--out", "--tpm"}},
+    {"queue", {"--journal", "--state", "--limit", "--percent", "--metrics"}},
+    {"alerts", {"--node", "--socket"}}};
 
 Result<Options> parse_options(const std::string& command, int argc, char** argv) {
   const auto known = commands.find(command);
@@ -132,6 +142,27 @@ Result<void> run_activate(Options options) {
   return deliver(codec::encode_activation(TRY(agent::activate(tpm, challenge))), options["--out"]);
 }
 
+Result<std::uint64_t> number_of(const Options& options, const std::string& name, std::uint64_t most) {
+  const auto& text = options.at(name);
+  std::uint64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc{} || end != text.data() + text.size() || number == 0 || number > most)
+    return fail(ErrorCode::usage, fmt::format("{} is \"{}\", expected 1 to {}", name, text, most), help_hint);
+  return number;
+}
+
+Result<void> run_queue(Options options) {
+  for (const auto* name : {"--journal", "--state", "--limit"})
+    if (!options.contains(name)) return fail(ErrorCode::usage, fmt::format("{} is missing", name), help_hint);
+  options.emplace("--percent", "75");
+  agent::QueueOptions wanted{options["--journal"], options["--state"], options["--metrics"]};
+  wanted.limit_bytes = TRY(number_of(options, "--limit", UINT64_MAX));
+  wanted.percent = static_cast<int>(TRY(number_of(options, "--percent", 99)));
+  return agent::run_queue(wanted);
+}
+
+Result<void> run_alerts(Options options) { return agent::run_alerts({options["--node"], options["--socket"]}); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -144,6 +175,8 @@ int main(int argc, char** argv) {
   if (!options) return report(options.error());
   const auto done = command == "evidence"   ? run_evidence(*std::move(options))
                     : command == "identity" ? run_identity(*std::move(options))
+                    : command == "queue"    ? run_queue(*std::move(options))
+                    : command == "alerts"   ? run_alerts(*std::move(options))
                                             : run_activate(*std::move(options));
   return done ? 0 : report(done.error());
 }

@@ -74,6 +74,11 @@ bool allows_usage(const Certificate& certificate, const char* oid) {
   return false;
 }
 
+bool is_authority(const Certificate& certificate) {
+  constexpr int by_basic_constraints = 1;  // X509_check_ca(3); the other answers are of certificates before X.509 v3
+  return X509_check_ca(handle_of(certificate).get()) == by_basic_constraints;
+}
+
 std::optional<std::size_t> der_element_size(Bytes bytes) {
   const unsigned char* at = bytes.data();
   long length = 0;

@@ -17,8 +17,8 @@ struct AgentFiles {
   std::string unit;     ///< text of ingot-agent.service
 };
 
-/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and facts
-/// of the base tree, applied by apply_profile().
+/// What one subject (SSH, networks, audit, ...) adds to a node: made by pure functions of the profile, the site and
+/// facts of the base tree, applied by apply_profile().
 struct ConfigPart {
   struct Link {
     std::string path;    ///< absolute in the image
@@ -30,9 +30,24 @@ struct ConfigPart {
   std::vector<Setting> settings;     ///< what must be in force on the running node
 };
 
+/// Where the data partition is found. The one place to change when it becomes the inside of a LUKS volume.
+inline constexpr std::string_view data_device = "/dev/disk/by-partlabel/data";
+
+/// The data partition (disk.data_size): formatted on first boot, /var/lib/ingot and /var/log on it. Nothing without one.
+ConfigPart render_storage(const Profile& profile);
+/// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
+/// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
+/// complete_shipping() was not called before.
+Result<ConfigPart> render_shipping(const Profile& profile);
+
 /// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
 /// Error (missing) when the tree is not one that systemd can boot.
 Result<Tree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+
+/// /var is not part of the image: it starts empty at each boot, or lies on the node's own disk. What the tree has there
+/// becomes rules for systemd-tmpfiles (tmpfiles.d(5)) that make it again, with the content of its files below
+/// /usr/share/factory; the package database, which nothing changes, is a link to /usr/lib/sysimage/dpkg.
+Result<void> move_state(Tree& tree);
 
 /// /etc/shadow with root's password field locked ("!*"), whatever it was.
 Result<std::string> lock_root(std::string_view shadow);

@@ -23,6 +23,9 @@ Result<ChainAnswer> verify_chain(const Certificate& leaf, const ChainQuestion& q
 /// True for a certificate without extended key usage, and for one that has this usage ("2.23.133.8.1").
 bool allows_usage(const Certificate& certificate, const char* oid);
 
+/// True for a certificate that may sign others (RFC 5280, "Basic Constraints" and "Key Usage").
+bool is_authority(const Certificate& certificate);
+
 /// Size of the DER element that the bytes start with (ITU-T X.690, "Length octets"); nothing when they are none, or
 /// when it is longer than they are.
 std::optional<std::size_t> der_element_size(Bytes bytes);

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "ingot/base/bytes.hpp"
 #include "ingot/base/guid.hpp"
+#include "ingot/model/network.hpp"
+#include "ingot/model/site.hpp"
+#include "ingot/base/result.hpp"
 
 namespace ingot {
 
@@ -68,7 +72,38 @@ struct Profile {
     std::vector<std::string> phases;  ///< boot phases after which the agent reports, in order
     bool secure_boot = true;
   } boot;
+  /// Integrity Policy Enforcement: nothing executes that does not come from the verity root.
+  enum class Execution {
+    enforced,    ///< the kernel refuses it
+    permissive,  ///< the kernel only logs what it would refuse
+    open,        ///< no policy is loaded
+  };
+  Execution execution = Execution::enforced;
+  std::optional<Site> site;        ///< with it, `role` is one of its roles
+  std::vector<NetworkLink> links;  ///< by name; every link of the role's planes is among them
+  std::optional<Proxy> proxy;      ///< only with a site
+  /// [shipping]: how records leave the node. Meaning of each key: builder/config/shipping.md.
+  struct Shipping {
+    bool enabled = false;   ///< there is a [shipping] table that does not say `enabled = false`
+    std::string collector;  ///< host name or address, as its certificate names it; empty: the site's collector
+    std::uint16_t port = 19532;
+    std::uint16_t sudo_port = 30344;
+    std::string ca;                           ///< PEM of the site's TLS authority; empty: tls-ca of the key folder
+    std::uint64_t queue_bytes = 512u << 20;   ///< of journal kept on the node: what it may owe the collector
+    std::uint64_t runtime_bytes = 64u << 20;  ///< of journal in memory, until the data partition is mounted
+    int notice_percent = 75;                  ///< of the queue, not delivered: from there on the node raises its voice
+    TextLocation at;                          ///< of the table, for what only shows later
+  } shipping;
+  /// [collector]: this role receives what the others ship.
+  struct Collector {
+    bool enabled = false;
+    std::uint64_t node_bytes = std::uint64_t{4} << 30;  ///< of journal kept for each node
+    int keep_days = 90;                                 ///< sessions of sudo older than that are removed
+  } collector;
   std::vector<ExtraFile> files;
+
+  /// The site's word on this profile's role; null without a site.
+  [[nodiscard]] const SiteRole* site_role() const { return site ? site->role(role) : nullptr; }
 };
 
 }  // namespace ingot

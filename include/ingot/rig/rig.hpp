@@ -2,6 +2,7 @@
 // network but a server on loopback for a boot over HTTP.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,22 +20,9 @@ struct MachineShape {
   bool second_disk = false;  ///< an empty virtio disk behind the boot disk
   /// Starts over HTTP from a virtio network card that reaches the rig's own server and nothing else; no boot disk.
   bool http_boot = false;
-};
-
-struct BootRequest {
-  std::string uki;       ///< for shape.http_boot: what the server hands out
-  std::string disk;      ///< raw image; never written to (snapshot) unless node_state keeps an overlay
-  std::string firmware;  ///< CODE.fd; empty: Debian's OVMF with Secure Boot
-  std::string vars;      ///< VARS.fd; copied, never written to
-  MachineShape shape;
-  std::string
-      node_state;  ///< folder that keeps variables, TPM and disk overlay over boots; empty: a fresh node, thrown away
-  Buffer nonce;
-  std::string node_id;  ///< id that the node is asked for; may be empty
-  double timeout_seconds = 600;
-  std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
-  std::string serial_log;                       ///< where the serial console is kept; empty: thrown away
-  bool read_tpm_afterwards = false;             ///< fill BootOutcome::swtpm_pcrs when evidence came
+  /// One virtio network card without option ROM on each of these tap devices, which exist and which nobody else uses
+  /// (in a network namespace of the caller's, say).
+  std::vector<std::string> taps = {};
 };
 
 enum class BootEnd {
@@ -54,6 +42,24 @@ struct BootOutcome {
   PcrValues swtpm_pcrs;     ///< read from the TPM itself after the run, independent of the guest; empty when not asked
   double seconds = 0;
 };
+struct BootRequest {
+  std::string uki;       ///< for shape.http_boot: what the server hands out
+  std::string disk;      ///< raw image; never written to (snapshot) unless node_state keeps an overlay
+  std::string firmware;  ///< CODE.fd; empty: Debian's OVMF with Secure Boot
+  std::string vars;      ///< VARS.fd; copied, never written to
+  MachineShape shape;
+  std::string
+      node_state;  ///< folder that keeps variables, TPM and disk overlay over boots; empty: a fresh node, thrown away
+  Buffer nonce;
+  std::string node_id;  ///< id that the node is asked for; may be empty
+  double timeout_seconds = 600;
+  std::vector<std::string> smbios_credentials;  ///< "io.systemd.credential:..." strings handed in by the "BMC"
+  std::string serial_log;                       ///< where the serial console is kept; empty: thrown away
+  bool read_tpm_afterwards = false;             ///< fill BootOutcome::swtpm_pcrs when evidence came
+  /// Called once evidence came, while the machine runs on; it is switched off when this returns. Null: at once.
+  std::function<void(const BootOutcome&)> while_running = {};
+};
+
 Result<BootOutcome> boot(const BootRequest& request, builder::Progress& progress);
 
 }  // namespace ingot::rig

@@ -26,6 +26,11 @@ Result<void> strip_pe(const SharedSource& file, const std::string& out_path);
 /// systemd-measure writes them.
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key);
 
+/// A policy of the kernel's Integrity Policy Enforcement, ready for securityfs: PKCS#7 SignedData (RFC 2315), DER, the text
+/// inside, no attributes. Linux takes it when a keyring that it trusts has the certificate (Linux, Documentation/
+/// admin-guide/LSM/ipe.rst, "Deploying Policies"); under Secure Boot db is one. Error (crypto) for a key that is not RSA.
+Result<Buffer> sign_ipe_policy(std::string_view policy, const SigningKey& key);
+
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key);
 
 /// A JWT (RFC 7519) of these claims, signed with ES256; the header names the key by the SHA-256 of its

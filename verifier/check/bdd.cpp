@@ -1,0 +1,195 @@
+#include "bdd.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace ingot::check {
+namespace {
+
+constexpr std::uint32_t no_bit = UINT32_MAX;  // of the two constants: behind all bits
+constexpr std::size_t node_cap = 60'000'000;  // 720 MB
+constexpr std::size_t first_table = std::size_t{1} << 12;
+constexpr std::size_t memo_cap = std::size_t{1} << 20;
+
+std::size_t mixed(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+  std::uint64_t hash = a * 0x9E3779B97F4A7C15u ^ b * 0xC2B2AE3D27D4EB4Fu ^ c * 0x165667B19E3779F9u;
+  hash ^= hash >> 29;
+  hash *= 0xBF58476D1CE4E5B9u;
+  return static_cast<std::size_t>(hash ^ hash >> 32);
+}
+
+}  // namespace
+
+Bdd::Bdd() : nodes_{{no_bit, 0, 0}, {no_bit, 1, 1}}, table_(first_table, nothing), memos_(first_table) {}
+
+Set Bdd::node(std::uint32_t bit, Set low, Set high) {
+  if (low == high) return low;
+  const auto mask = table_.size() - 1;
+  for (auto at = mixed(bit, low, high) & mask;; at = (at + 1) & mask) {
+    const auto found = table_[at];
+    if (found == nothing) {
+      if (nodes_.size() >= node_cap) {
+        full_ = true;
+        return nothing;
+      }
+      const auto made = static_cast<Set>(nodes_.size());
+      nodes_.push_back({bit, low, high});
+      table_[at] = made;
+      if (nodes_.size() * 2 > table_.size()) grow_table();
+      return made;
+    }
+    const auto& one = nodes_[found];
+    if (one.bit == bit && one.low == low && one.high == high) return found;
+  }
+}
+
+/// Memos are of the same size, up to a cap; they start anew, for they only save work.
+void Bdd::grow_table() {
+  std::size_t size = table_.size();
+  while (nodes_.size() * 2 > size) size *= 2;
+  table_.assign(size, nothing);
+  if (memos_.size() < std::min(size, memo_cap)) memos_.assign(std::min(size, memo_cap), Memo{});
+  for (std::size_t i = 2; i < nodes_.size(); ++i) {
+    auto at = mixed(nodes_[i].bit, nodes_[i].low, nodes_[i].high) & (size - 1);
+    while (table_[at] != nothing) at = (at + 1) & (size - 1);
+    table_[at] = static_cast<Set>(i);
+  }
+}
+
+Bdd::Memo& Bdd::memo(Operation operation, Set a, Set b) {
+  return memos_[mixed(a, b, static_cast<std::uint64_t>(operation)) & (memos_.size() - 1)];
+}
+
+Set Bdd::combine(Operation operation, Set a, Set b) {
+  switch (operation) {
+    case Operation::both:
+      if (a == nothing || b == nothing) return nothing;
+      if (a == everything || a == b) return b;
+      if (b == everything) return a;
+      if (b < a) std::swap(a, b);
+      break;
+    case Operation::either:
+      if (a == everything || b == everything) return everything;
+      if (a == nothing || a == b) return b;
+      if (b == nothing) return a;
+      if (b < a) std::swap(a, b);
+      break;
+    case Operation::without:
+      if (a == nothing || b == everything || a == b) return nothing;
+      if (b == nothing) return a;
+      break;
+    case Operation::forget:
+      return nothing;  // never combined
+  }
+  auto& before = memo(operation, a, b);
+  if (before.used && before.a == a && before.b == b && before.operation == operation) return before.result;
+  const auto left = nodes_[a], right = nodes_[b];
+  const auto bit = std::min(left.bit, right.bit);
+  const auto low = combine(operation, left.bit == bit ? left.low : a, right.bit == bit ? right.low : b);
+  const auto high = combine(operation, left.bit == bit ? left.high : a, right.bit == bit ? right.high : b);
+  const auto result = node(bit, low, high);
+  memo(operation, a, b) = {a, b, operation, result, true};
+  return result;
+}
+
+// From the least significant bit up: a number is at least `low` when its first bit is greater, or equal and the rest is
+// at least the rest of `low`.
+Set Bdd::between(Field field, Wide low, Wide high) {
+  const Wide highest = ~Wide{0} >> (128 - field.width);
+  if (low > high || low > highest) return nothing;
+  high = std::min(high, highest);
+  Set at_least = everything, at_most = everything;
+  for (std::uint32_t i = 0; i < field.width; ++i) {
+    const std::uint32_t bit = static_cast<std::uint32_t>(field.first + field.width) - 1 - i;
+    at_least = (low >> i & 1) != 0 ? node(bit, nothing, at_least) : node(bit, at_least, everything);
+    at_most = (high >> i & 1) != 0 ? node(bit, everything, at_most) : node(bit, at_most, nothing);
+  }
+  return both(at_least, at_most);
+}
+
+Set Bdd::masked(Field field, Wide mask, Wide value) {
+  Set out = everything;
+  for (std::uint32_t i = 0; i < field.width; ++i) {
+    if ((mask >> i & 1) == 0) continue;
+    const std::uint32_t bit = static_cast<std::uint32_t>(field.first + field.width) - 1 - i;
+    out = (value >> i & 1) != 0 ? node(bit, nothing, out) : node(bit, out, nothing);
+  }
+  // A bit that must be set outside of the mask never is.
+  return (value & ~mask) == 0 ? out : nothing;
+}
+
+Set Bdd::forget_from(Set a, Field field) {
+  const auto one = nodes_[a];
+  if (one.bit == no_bit || one.bit >= std::uint32_t{field.first} + field.width) return a;
+  const Set key = std::uint32_t{field.first} << 16 | field.width;
+  const auto& before = memo(Operation::forget, a, key);
+  if (before.used && before.a == a && before.b == key && before.operation == Operation::forget) return before.result;
+  const auto low = forget_from(one.low, field), high = forget_from(one.high, field);
+  const auto result = one.bit >= field.first ? either(low, high) : node(one.bit, low, high);
+  memo(Operation::forget, a, key) = {a, key, Operation::forget, result, true};
+  return result;
+}
+
+Set Bdd::forget(Set a, Field field) { return forget_from(a, field); }
+
+Set Bdd::exchange(Set a, Field one, Field other, std::vector<Set>& known) {
+  if (a <= everything) return a;
+  if (known[a] != UINT32_MAX) return known[a];
+  const auto at = nodes_[a];
+  auto bit = at.bit;
+  if (bit >= one.first && bit < one.first + one.width)
+    bit = bit - one.first + other.first;
+  else if (bit >= other.first && bit < other.first + other.width)
+    bit = bit - other.first + one.first;
+  const auto low = exchange(at.low, one, other, known), high = exchange(at.high, one, other, known);
+  const auto set = node(bit, nothing, everything);
+  return known[a] = either(without(low, set), both(high, set));
+}
+
+Set Bdd::swapped(Set a, Field one, Field other) {
+  std::vector<Set> known(nodes_.size(), UINT32_MAX);
+  return exchange(a, one, other, known);
+}
+
+Wide Bdd::least(Set a, Field field) {
+  // Only bits of the field are left: then its least member is the way that keeps low.
+  if (field.first > 0) a = forget(a, {0, field.first});
+  const std::uint32_t end = std::uint32_t{field.first} + field.width;
+  Wide value = 0;
+  while (nodes_[a].bit < end) {
+    const auto one = nodes_[a];
+    if (one.low == nothing) value |= Wide{1} << (end - 1 - one.bit);
+    a = one.low == nothing ? one.high : one.low;
+  }
+  return value;
+}
+
+void Bdd::collect(std::span<Set* const> roots) {
+  std::vector<bool> needed(nodes_.size(), false);
+  std::vector<Set> stack;
+  for (const auto* root : roots) stack.push_back(*root);
+  while (!stack.empty()) {
+    const auto at = stack.back();
+    stack.pop_back();
+    if (at <= everything || needed[at]) continue;
+    needed[at] = true;
+    stack.push_back(nodes_[at].low);
+    stack.push_back(nodes_[at].high);
+  }
+  // Children come before their parents, so one pass moves them.
+  std::vector<Set> moved(nodes_.size(), nothing);
+  moved[everything] = everything;
+  std::size_t count = 2;
+  for (std::size_t i = 2; i < nodes_.size(); ++i) {
+    if (!needed[i]) continue;
+    const auto one = nodes_[i];
+    nodes_[count] = {one.bit, moved[one.low], moved[one.high]};
+    moved[i] = static_cast<Set>(count++);
+  }
+  nodes_.resize(count);
+  for (auto* root : roots) *root = moved[*root];
+  std::fill(memos_.begin(), memos_.end(), Memo{});
+  grow_table();
+}
+
+}  // namespace ingot::check

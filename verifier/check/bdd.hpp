@@ -1,0 +1,81 @@
+// Sets of bit vectors as reduced ordered binary decision diagrams (Bryant 1986): equal sets are equal numbers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace ingot::check {
+
+using Set = std::uint32_t;
+inline constexpr Set nothing = 0;
+inline constexpr Set everything = 1;
+
+__extension__ using Wide = unsigned __int128;  ///< an IPv6 address as a number
+
+/// Bits `first` to `first + width - 1`, most significant first.
+struct Field {
+  std::uint16_t first = 0;
+  std::uint16_t width = 0;
+};
+
+class Bdd {
+ public:
+  Bdd();
+  Bdd(const Bdd&) = delete;
+  Bdd& operator=(const Bdd&) = delete;
+  ~Bdd() = default;
+
+  /// low <= value of the field <= high.
+  Set between(Field field, Wide low, Wide high);
+  Set equal(Field field, Wide value) { return between(field, value, value); }
+  /// The field's bits that `mask` has are those of `value`.
+  Set masked(Field field, Wide mask, Wide value);
+  Set both(Set a, Set b) { return combine(Operation::both, a, b); }
+  Set either(Set a, Set b) { return combine(Operation::either, a, b); }
+  Set without(Set a, Set b) { return combine(Operation::without, a, b); }
+  Set none_of(Set a) { return without(everything, a); }
+  /// Whatever the field's bits are: existential quantification.
+  Set forget(Set a, Field field);
+  /// The two fields, of one width, change places.
+  Set swapped(Set a, Field one, Field other);
+  /// The least value that the field has in a member. Precondition: `a` is not empty.
+  Wide least(Set a, Field field);
+
+  /// Frees what `roots` do not need; they get their new numbers. All other sets become invalid.
+  void collect(std::span<Set* const> roots);
+  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+  /// Once there are more nodes than memory allows, results are worthless.
+  [[nodiscard]] bool is_full() const { return full_; }
+
+ private:
+  enum class Operation : std::uint32_t { both, either, without, forget };
+  struct Node {
+    std::uint32_t bit;
+    Set low;
+    Set high;
+  };
+  struct Memo {
+    Set a = 0;
+    Set b = 0;
+    Operation operation{};
+    Set result = 0;
+    bool used = false;
+  };
+
+  Set node(std::uint32_t bit, Set low, Set high);
+  Set combine(Operation operation, Set a, Set b);
+  Set forget_from(Set a, Field field);
+  Set exchange(Set a, Field one, Field other, std::vector<Set>& known);
+  void grow_table();
+  Memo& memo(Operation operation, Set a, Set b);
+
+  std::vector<Node> nodes_;
+  std::vector<Set> table_;  ///< open addressing over nodes_
+  std::vector<Memo> memos_;
+  bool full_ = false;
+};
+
+}  // namespace ingot::check

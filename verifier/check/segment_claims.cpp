@@ -1,0 +1,345 @@
+#include "segment_claims.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+namespace ingot::check {
+namespace {
+
+constexpr std::uint16_t first_ephemeral = 1024;
+constexpr std::uint8_t syn = 2, syn_ack = 0x12, ack = 0x10;
+constexpr std::size_t listed_services = 32;
+constexpr std::uint16_t all_bits = field::vni.first + field::vni.width;
+
+/// ICMP's answer to a request of this type.
+std::optional<std::uint8_t> answer_of(std::uint8_t protocol, std::uint16_t type) {
+  if (protocol == protocol::icmp && type == 8) return 0;
+  if (protocol == protocol::icmpv6 && type == 128) return 129;
+  return std::nullopt;
+}
+
+/// A connection's packets, after its first one, in one direction: state established, and TCP flags of such.
+Set later(PacketSets& sets, Set first, std::uint8_t flags) {
+  const auto tcp = sets.both(sets.forget(sets.both(first, sets.protocol(protocol::tcp)), field::tcp_flags),
+                             sets.equal(field::tcp_flags, flags));
+  const auto others = sets.without(first, sets.protocol(protocol::tcp));
+  return sets.both(sets.forget(sets.either(tcp, others), field::state), sets.state(PacketState::established));
+}
+
+/// What answers these requests.
+Set replies(PacketSets& sets, Set requests) {
+  Set icmp = nothing;
+  for (const auto& [number, type] : {std::pair{protocol::icmp, 8}, std::pair{protocol::icmpv6, 128}}) {
+    const auto asked =
+        sets.both(requests, sets.service({number, static_cast<std::uint16_t>(type), static_cast<std::uint16_t>(type)}));
+    const auto answer = answer_of(number, static_cast<std::uint16_t>(type));
+    icmp = sets.either(
+        icmp, sets.both(sets.forget(asked, field::destination_port), sets.equal(field::destination_port, *answer)));
+  }
+  const auto others = sets.swapped(sets.both(requests, sets.with_ports()), field::source_port, field::destination_port);
+  return later(sets, sets.swapped(sets.either(icmp, others), field::source, field::destination), syn_ack);
+}
+
+}  // namespace
+
+Claims::Claims(const Topology& topology, Network& network)
+    : topology_(topology), network_(network), sets_(network.packets()) {
+  for (const auto& one : topology.infrastructure) {
+    auto packets = sets_.service(one.service);
+    if (!one.to.empty()) packets = sets_.both(packets, sets_.addresses(field::destination, one.to));
+    infrastructure_ = sets_.either(infrastructure_, packets);
+  }
+  report.rule_count = network.rule_count();
+}
+
+bool Claims::is_named(const std::vector<std::string>& names, std::size_t host) const {
+  return std::find(names.begin(), names.end(), topology_.hosts[host].name) != names.end();
+}
+
+Set Claims::services(const std::vector<Service>& wanted) {
+  Set out = wanted.empty() ? everything : nothing;
+  for (const auto& one : wanted) out = sets_.either(out, sets_.service(one));
+  return out;
+}
+
+std::vector<Claims::Connection> Claims::connections(const Flow& flow) {
+  std::vector<Connection> out;
+  for (std::size_t i = 0; i < topology_.hosts.size(); ++i) {
+    if (!is_named(flow.from, i)) continue;
+    for (std::size_t j = 0; j < topology_.hosts[i].interfaces.size(); ++j) {
+      const auto& segment = topology_.hosts[i].interfaces[j].segment;
+      if (!flow.segment.empty() && flow.segment != segment) continue;
+      for (const auto& to : network_.ends_on(segment))
+        if (is_named(flow.to, to.host)) out.push_back({{i, j}, to});
+    }
+  }
+  return out;
+}
+
+/// First packets of a flow, of both families.
+Set Claims::requests(const Flow& flow, const Connection& connection) {
+  Set out = sets_.both(network_.addresses(field::source, connection.from),
+                       network_.addresses(field::destination, connection.to));
+  out = sets_.both(out, sets_.both(services(flow.services), sets_.well_formed()));
+  const auto ports = sets_.both(sets_.with_ports(), sets_.between(field::source_port, first_ephemeral, UINT16_MAX));
+  out = sets_.both(out, sets_.either(ports, sets_.none_of(sets_.with_ports())));
+  out = sets_.both(out, sets_.either(sets_.equal(field::tcp_flags, syn), sets_.none_of(sets_.protocol(protocol::tcp))));
+  // Requests of ICMP families go with their own IP.
+  const auto odd = sets_.either(sets_.both(sets_.protocol(protocol::icmp), sets_.family(IpFamily::v6)),
+                                sets_.both(sets_.protocol(protocol::icmpv6), sets_.family(IpFamily::v4)));
+  return sets_.both(sets_.without(out, odd), sets_.state(PacketState::fresh));
+}
+
+Violation Claims::lost_packet(const Flow& flow, End from, End to, Set lost, std::string what) {
+  Edge edge;
+  edge.from = from;
+  edge.to = to;
+  edge.sent = lost;
+  const auto packet = sets_.example(lost);
+  return {ViolationKind::broken,
+          flow.name,
+          fmt::format("{} from {} to {} is not sure to pass", what, network_.host(from.host).name,
+                      network_.host(to.host).name),
+          {network_.step(edge, packet)}};
+}
+
+std::optional<Violation> Claims::broken_below(const Flow& flow, const Connection& connection) {
+  if (!network_.interface(connection.from).vxlan || !network_.interface(connection.to).vxlan) return std::nullopt;
+  for (const auto& [from, to] :
+       {std::pair{connection.from, connection.to}, std::pair{connection.to, connection.from}}) {
+    const auto sender = network_.underlay(from), receiver = network_.underlay(to);
+    const auto outer = sets_.both(network_.carriers(from, to), sets_.well_formed());
+    for (const auto state : {PacketState::fresh, PacketState::established}) {
+      const auto lost = network_.lost(sender, receiver, sets_.both(outer, sets_.state(state)));
+      if (lost != nothing) return lost_packet(flow, sender, receiver, lost, "the VXLAN packet that carries it");
+    }
+  }
+  return std::nullopt;
+}
+
+/// IPv6 finds no one without neighbour discovery. Rules look at more of it (the hop limit) than the model does, so this
+/// asks only whether it can pass at all.
+std::optional<Violation> Claims::unknown_neighbours(const Flow& flow, const Connection& connection, Set requests) {
+  if (sets_.both(requests, sets_.family(IpFamily::v6)) == nothing) return std::nullopt;
+  const auto multicast = sets_.address(field::destination, *IpRange::parse("ff02::1:ff00:0/104"));
+  const auto unicast =
+      sets_.without(sets_.family(IpFamily::v6), sets_.address(field::destination, *IpRange::parse("ff00::/8")));
+  const auto solicit = sets_.both(sets_.service({protocol::icmpv6, 135, 135}), multicast);
+  const auto advert = sets_.both(sets_.service({protocol::icmpv6, 136, 136}), unicast);
+  for (const auto& [from, to] :
+       {std::pair{connection.from, connection.to}, std::pair{connection.to, connection.from}}) {
+    for (const auto& [packets, name] :
+         {std::pair{solicit, "a neighbour solicitation"}, std::pair{advert, "a neighbour advertisement"}}) {
+      if (network_.can_pass(from, to, packets)) continue;
+      auto example = sets_.both(sets_.both(packets, sets_.well_formed()), network_.addresses(field::source, from));
+      example = sets_.both(example, sets_.state(PacketState::untracked));
+      return lost_packet(flow, from, to, example, name);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Violation> Claims::broken(const Flow& flow, const Connection& connection) {
+  const auto [from, to] = connection;
+  const auto first = requests(flow, connection);
+  if (const auto lost = network_.lost(from, to, first); lost != nothing)
+    return lost_packet(flow, from, to, lost, "a first packet");
+  if (const auto lost = network_.lost(from, to, later(sets_, first, ack)); lost != nothing)
+    return lost_packet(flow, from, to, lost, "a later packet");
+  if (const auto lost = network_.lost(to, from, replies(sets_, first)); lost != nothing)
+    return lost_packet(flow, to, from, lost, "a reply");
+  if (auto found = unknown_neighbours(flow, connection, first)) return found;
+  return broken_below(flow, connection);
+}
+
+void Claims::check_works() {
+  for (const auto& flow : topology_.flows)
+    for (const auto& connection : connections(flow)) {
+      ++report.claim_count;
+      if (auto found = broken(flow, connection)) report.violations.push_back(*std::move(found));
+    }
+  // These need one way that works, for each two hosts.
+  for (const auto& flow : topology_.always) {
+    std::map<std::pair<std::size_t, std::size_t>, std::optional<Violation>> worst;
+    for (const auto& connection : connections(flow)) {
+      const std::pair key{connection.from.host, connection.to.host};
+      auto found = broken(flow, connection);
+      const auto known = worst.find(key);
+      if (known == worst.end() || !found) worst[key] = std::move(found);
+    }
+    report.claim_count += worst.size();
+    for (auto& [key, found] : worst)
+      if (found) report.violations.push_back(*std::move(found));
+  }
+}
+
+/// Packets of an edge that some flow has, or everybody may send.
+Set Claims::allowed(const Edge& edge) {
+  if (edge.is_rogue) return nothing;
+  Set out = nothing;
+  const auto& segment = network_.interface(edge.to).segment;
+  const auto ends =
+      sets_.both(network_.addresses(field::source, edge.from), network_.addresses(field::destination, edge.to));
+  for (const auto& flow : topology_.flows) {
+    if (!is_named(flow.from, edge.from.host) || !is_named(flow.to, edge.to.host)) continue;
+    if (!flow.segment.empty() && flow.segment != segment) continue;
+    out = sets_.either(out, sets_.both(ends, services(flow.services)));
+  }
+  // What carries overlays between their members.
+  for (std::size_t i = 0; i < network_.host(edge.to.host).interfaces.size(); ++i) {
+    const End over{edge.to.host, i};
+    const auto& overlay = network_.interface(over);
+    if (!overlay.vxlan || network_.underlay(over) != edge.to) continue;
+    for (const auto& member : network_.ends_on(overlay.segment))
+      if (member.host == edge.from.host && network_.interface(member).vxlan)
+        out = sets_.either(out, sets_.forget(network_.carriers(member, over), field::vni));
+  }
+  return out;
+}
+
+Set Claims::beyond_infrastructure(const Edge& edge) {
+  return edge.is_rogue ? edge.packets : sets_.without(edge.packets, infrastructure_);
+}
+
+/// How the easiest of these packets travels. Where addresses are translated on the way, one that becomes such a packet.
+Step Claims::step_of(const Edge& edge, Set wanted) { return network_.step(edge, sets_.example(wanted)); }
+
+void Claims::check_closed() {
+  ++report.claim_count;
+  for (const auto& edge : network_.edges()) {
+    const auto rest = sets_.without(beyond_infrastructure(edge), allowed(edge));
+    if (rest == nothing) continue;
+    report.violations.push_back(
+        {ViolationKind::not_a_flow,
+         "nothing but the flows",
+         fmt::format("{} reaches {} on {} by something that is no flow", network_.host(edge.from.host).name,
+                     network_.host(edge.to.host).name, network_.interface(edge.to).segment),
+         {step_of(edge, rest)}});
+  }
+}
+
+void Claims::check_direct(const Never& never) {
+  const auto wanted = services(never.services);
+  for (const auto& edge : network_.edges()) {
+    if (!is_named(never.from, edge.from.host) || !is_named(never.to, edge.to.host)) continue;
+    if (!never.segment.empty() && never.segment != network_.interface(edge.to).segment) continue;
+    const auto bad = sets_.both(beyond_infrastructure(edge), wanted);
+    if (bad == nothing) continue;
+    report.violations.push_back(
+        {ViolationKind::forbidden,
+         never.name,
+         fmt::format("{} reaches {}", network_.host(edge.from.host).name, network_.host(edge.to.host).name),
+         {step_of(edge, bad)}});
+  }
+}
+
+void Claims::add_path(const Never& never, const std::vector<const Edge*>& path) {
+  Violation out{ViolationKind::forbidden, never.name, network_.host(path.front()->from.host).name, {}};
+  for (const auto* edge : path) {
+    out.text += fmt::format(" > {}", network_.host(edge->to.host).name);
+    auto packets = beyond_infrastructure(*edge);
+    if (edge == path.back()) packets = sets_.both(packets, services(never.services));
+    out.steps.push_back(step_of(*edge, packets));
+  }
+  out.text = fmt::format("through hosts in between: {}", out.text);
+  report.violations.push_back(std::move(out));
+}
+
+/// The shortest ways over more than one connection, breadth first. ICMP takes nobody over, but it arrives.
+void Claims::check_through_hosts(const Never& never) {
+  const auto wanted = services(never.services);
+  const auto icmp = sets_.either(sets_.protocol(protocol::icmp), sets_.protocol(protocol::icmpv6));
+  std::map<std::size_t, std::vector<const Edge*>> leaving;
+  for (const auto& edge : network_.edges()) leaving[edge.from.host].push_back(&edge);
+  for (std::size_t start = 0; start < topology_.hosts.size(); ++start) {
+    if (!is_named(never.from, start)) continue;
+    std::map<std::size_t, std::vector<const Edge*>> paths{{start, {}}};
+    std::deque<std::size_t> waiting{start};
+    std::vector<std::size_t> reported;
+    while (!waiting.empty()) {
+      const auto at = waiting.front();
+      waiting.pop_front();
+      for (const auto* edge : leaving[at]) {
+        const auto to = edge->to.host;
+        const auto packets = beyond_infrastructure(*edge);
+        auto path = paths.at(at);
+        path.push_back(edge);
+        const bool is_hit = is_named(never.to, to) && sets_.both(packets, wanted) != nothing && path.size() > 1;
+        if (is_hit && std::find(reported.begin(), reported.end(), to) == reported.end()) {
+          reported.push_back(to);
+          add_path(never, path);
+        }
+        const bool goes_on = !paths.contains(to) && !is_named(never.trusted, to) && !is_named(never.to, to) &&
+                             sets_.without(packets, icmp) != nothing;
+        if (!goes_on) continue;
+        paths[to] = std::move(path);
+        waiting.push_back(to);
+      }
+    }
+  }
+}
+
+void Claims::check_never() {
+  for (const auto& never : topology_.never) {
+    ++report.claim_count;
+    check_direct(never);
+    if (never.through_hosts) check_through_hosts(never);
+  }
+}
+
+void Claims::tabulate() {
+  std::map<std::size_t, std::vector<std::size_t>> next;
+  const auto icmp = sets_.either(sets_.protocol(protocol::icmp), sets_.protocol(protocol::icmpv6));
+  for (const auto& edge : network_.edges()) {
+    const auto packets = beyond_infrastructure(edge);
+    if (packets == nothing) continue;
+    report.reach.push_back({network_.host(edge.from.host).name, network_.host(edge.to.host).name,
+                            network_.interface(edge.to).segment, edge.is_rogue, services_of(sets_, packets)});
+    if (sets_.without(packets, icmp) != nothing) next[edge.from.host].push_back(edge.to.host);
+  }
+  for (std::size_t start = 0; start < topology_.hosts.size(); ++start) {
+    std::vector<bool> seen(topology_.hosts.size(), false);
+    std::deque<std::size_t> waiting(next[start].begin(), next[start].end());
+    const auto direct = next[start];
+    while (!waiting.empty()) {
+      const auto at = waiting.front();
+      waiting.pop_front();
+      if (seen[at]) continue;
+      seen[at] = true;
+      waiting.insert(waiting.end(), next[at].begin(), next[at].end());
+      if (at != start && std::find(direct.begin(), direct.end(), at) == direct.end())
+        report.through.emplace_back(topology_.hosts[start].name, topology_.hosts[at].name);
+    }
+  }
+}
+
+std::vector<Service> services_of(PacketSets& sets, Set packets) {
+  // A list of all protocols is none.
+  if (sets.forget(sets.forget(packets, {field::protocol.first + field::protocol.width, all_bits}), field::family) ==
+      everything)
+    return {{std::nullopt, 0, UINT16_MAX}};
+  std::vector<Service> out;
+  while (packets != nothing && out.size() < listed_services) {
+    const auto number = sets.least(packets, field::protocol);
+    const auto one = sets.both(packets, sets.equal(field::protocol, number));
+    packets = sets.without(packets, sets.equal(field::protocol, number));
+    // What is left of the ports when all else may be anything.
+    auto ports = sets.forget(sets.forget(one, {0, field::destination_port.first}),
+                             {field::destination.first, static_cast<std::uint16_t>(field::vni.first + field::vni.width -
+                                                                                   field::destination.first)});
+    while (ports != nothing && out.size() < listed_services) {
+      const auto first = sets.least(ports, field::destination_port);
+      const auto gaps = sets.without(sets.between(field::destination_port, first, UINT16_MAX), ports);
+      const auto last = gaps == nothing ? Wide{UINT16_MAX} : sets.least(gaps, field::destination_port) - 1;
+      out.push_back(
+          {static_cast<std::uint8_t>(number), static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)});
+      ports = sets.without(ports, sets.between(field::destination_port, first, last));
+    }
+  }
+  return out;
+}
+
+}  // namespace ingot::check
