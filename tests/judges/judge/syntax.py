@@ -6,6 +6,9 @@ OURS = """
 shopt -s nullglob
 cd /etc/systemd/system
 units=(*.service *.socket *.timer *.mount /usr/lib/systemd/system/ingot-*)
+kept=()
+for unit in "${units[@]}"; do [ "$(readlink -f "$unit")" = /dev/null ] || kept+=("$unit"); done
+units=("${kept[@]}")
 for folder in *.service.d; do [ -e "/usr/lib/systemd/system/${folder%.d}" ] && units+=("${folder%.d}"); done
 """
 CHECKS = [

@@ -31,8 +31,7 @@ for listen in $(echo "$files" | sed -n 's/^ *listen *\([^ ;]*\).*ssl.*/\1/p'); d
   esac
   port=${listen##*:}
 done
-# What nginx proxies to is not judged, but a server that answers 502 shows no header that it adds to answers only.
-/usr/sbin/nginx -e stderr || exit 9
+/usr/sbin/nginx -e /run/nginx.log || { cat /run/nginx.log >&2; exit 9; }
 echo "$address judged.example" >>/run/tools/tmp/hosts
 mount --bind /run/tools/tmp/hosts /run/tools/etc/hosts
 tools testssl --quiet --color 0 --warnings off --add-ca /tmp/ca.crt --ip "$address" --jsonfile /tmp/out.json "judged.example:$port" >/run/tools/tmp/out.txt 2>&1
