@@ -1,4 +1,7 @@
-"""kernel-hardening-checker over the kernel's configuration, the command line and every sysctl of the booted node."""
+"""kernel-hardening-checker over the kernel's configuration, the command line and every sysctl of the booted node.
+
+Releases differ in how many rows they have (0.6.17.1: 352; the best known efforts, 253 and 248 OK, were of 363), so what may fail
+is what is counted: 110 rows, on nodes with GPUs 115. 103 fail by Debian's kernel configuration alone."""
 import json
 
 from .node import TOOLS, Figure, chroot
@@ -18,8 +21,8 @@ def judge(node):
     rows = json.loads(done.stdout.strip().splitlines()[-1])
     failed = [row for row in rows if not row["check_result_bool"]]
     passed = len(rows) - len(failed)
-    wanted = 248 if node.gpu else 253
+    allowed = 115 if node.gpu else 110
     ours = [f'{row["option_name"]} ({row["type"]}): {row["check_result"]}, wanted {row["desired_val"]}' for row in failed if row["type"] != "kconfig"]
     kconfig = len(failed) - len(ours)
-    return [Figure("kernel-hardening-checker", "rows OK / FAIL", f"{passed} / {len(failed)}", f">= {wanted} OK", passed >= wanted,
+    return [Figure("kernel-hardening-checker", "rows OK / FAIL", f"{passed} / {len(failed)}", f"<= {allowed} FAIL", len(failed) <= allowed,
                    ours + [f"and {kconfig} rows of Debian's kernel configuration"])]
