@@ -57,9 +57,24 @@ Set Network::sources(End end) {
   return out;
 }
 
+/// By the most specific route, as the kernel decides.
+Set Network::routed(End end) {
+  Set out = nothing;
+  const auto& interfaces = host(end.host).interfaces;
+  for (const auto& route : interface(end).routes) {
+    auto own = packets_->address(field::destination, route);
+    for (std::size_t i = 0; i < interfaces.size(); ++i)
+      for (const auto& other : interfaces[i].routes)
+        if (i != end.interface && other != route && route.contains(other))
+          own = packets_->without(own, packets_->address(field::destination, other));
+    out = packets_->either(out, own);
+  }
+  return out;
+}
+
 Set Network::destinations(End end) {
   if (!host(end.host).ruleset) return everything;
-  Set out = packets_->addresses(field::destination, interface(end).routes);
+  Set out = routed(end);
   for (const auto& range : {link_local, multicast_v4, broadcast_v4, multicast_v6})
     out = packets_->either(out, packets_->address(field::destination, range));
   return out;
@@ -145,11 +160,9 @@ void Network::route_on(const Edge& edge, std::size_t router, std::size_t in) {
     if (was_here) continue;
     const auto& leaving = host(router).interfaces[out];
     auto packets = packets_->both(edge.sent, universe_);
-    if (!firewalls_[router]->translates())
-      packets = packets_->both(packets, packets_->addresses(field::destination, leaving.routes));
+    if (!firewalls_[router]->translates()) packets = packets_->both(packets, routed({router, out}));
     packets = first_of(firewalls_[router]->forwarded(packets, name, leaving.name, Bound::may), router);
-    packets = packets_->both(packets_->forget(packets, field::state),
-                             packets_->addresses(field::destination, leaving.routes));
+    packets = packets_->both(packets_->forget(packets, field::state), routed({router, out}));
     if (packets == nothing) continue;
     auto next = edge;
     next.routers.emplace_back(End{router, in}, End{router, out});

@@ -62,6 +62,7 @@ class Network {
   void open_gates(std::size_t host);
   Set sources(End end);
   Set destinations(End end);
+  Set routed(End end);
   Set first_of(Set packets, std::size_t host);
   Set received(const Edge& edge);
   void spread(Edge edge);

@@ -53,6 +53,11 @@ Claims::Claims(const Topology& topology, Network& network)
     infrastructure_ = sets_.either(infrastructure_, packets);
   }
   report.rule_count = network.rule_count();
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < topology.hosts.size(); ++i) places[topology.hosts[i].name] = i;
+  for (const auto& flow : topology.flows)
+    for (const auto& from : flow.from)
+      for (const auto& to : flow.to) flows_[{places.at(from), places.at(to)}].push_back(&flow);
 }
 
 bool Claims::is_named(const std::vector<std::string>& names, std::size_t host) const {
@@ -183,11 +188,10 @@ Set Claims::allowed(const Edge& edge) {
   const auto& segment = network_.interface(edge.to).segment;
   const auto ends =
       sets_.both(network_.addresses(field::source, edge.from), network_.addresses(field::destination, edge.to));
-  for (const auto& flow : topology_.flows) {
-    if (!is_named(flow.from, edge.from.host) || !is_named(flow.to, edge.to.host)) continue;
-    if (!flow.segment.empty() && flow.segment != segment) continue;
-    out = sets_.either(out, sets_.both(ends, services(flow.services)));
-  }
+  if (const auto found = flows_.find({edge.from.host, edge.to.host}); found != flows_.end())
+    for (const auto* flow : found->second)
+      if (flow->segment.empty() || flow->segment == segment)
+        out = sets_.either(out, sets_.both(ends, services(flow->services)));
   // What carries overlays between their members.
   for (std::size_t i = 0; i < network_.host(edge.to.host).interfaces.size(); ++i) {
     const End over{edge.to.host, i};

@@ -1,6 +1,8 @@
 // The claims of a topology, held against its network.
 #pragma once
 
+#include <map>
+
 #include "network.hpp"
 
 namespace ingot::check {
@@ -45,6 +47,7 @@ class Claims {
   Network& network_;
   PacketSets& sets_;
   Set infrastructure_ = nothing;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<const Flow*>> flows_;  ///< by both hosts
 };
 
 /// The destination ports, protocol by protocol, that packets have; at most 32 entries.
