@@ -35,10 +35,10 @@ std::string plane_chain(int role, int plane, std::string_view direction) {
     for (int peer = 0; peer < role_count; ++peer) {
       if (is_in ? !sends(peer, flow) : !receives(peer, flow)) continue;
       for (const auto family : {IpFamily::v4, IpFamily::v6})
-        out +=
-            fmt::format("    {} {} {} tcp dport {{ {}, {}-{} }} ct state new counter accept\n",
-                        family == IpFamily::v4 ? "ip" : "ip6", is_in ? "saddr" : "daddr", network(plane, peer, family),
-                        first_port(plane, flow), first_port(plane, flow) + 2, first_port(plane, flow) + 5);
+        out += fmt::format("    {0} {1} {2} {0} {3} {4} tcp dport {{ {5}, {6}-{7} }} ct state new counter accept\n",
+                           family == IpFamily::v4 ? "ip" : "ip6", is_in ? "saddr" : "daddr",
+                           network(plane, peer, family), is_in ? "daddr" : "saddr", network(plane, role, family),
+                           first_port(plane, flow), first_port(plane, flow) + 2, first_port(plane, flow) + 5);
     }
   }
   return out + "    counter drop\n  }\n";
