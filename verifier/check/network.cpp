@@ -224,7 +224,8 @@ Result<void> Network::explore() {
 Set Network::lost(End from, End to, Set packets) {
   const auto& sender = gates_[from.host][from.interface];
   const auto& receiver = gates_[to.host][to.interface];
-  return packets_->without(packets, packets_->both(sender.must_send, receiver.must_receive));
+  return packets_->either(packets_->without(packets, sender.must_send),
+                          packets_->without(packets, receiver.must_receive));
 }
 
 bool Network::can_pass(End from, End to, Set packets) {

@@ -29,20 +29,6 @@ Set later(PacketSets& sets, Set first, std::uint8_t flags) {
   return sets.both(sets.forget(sets.either(tcp, others), field::state), sets.state(PacketState::established));
 }
 
-/// What answers these requests.
-Set replies(PacketSets& sets, Set requests) {
-  Set icmp = nothing;
-  for (const auto& [number, type] : {std::pair{protocol::icmp, 8}, std::pair{protocol::icmpv6, 128}}) {
-    const auto asked =
-        sets.both(requests, sets.service({number, static_cast<std::uint16_t>(type), static_cast<std::uint16_t>(type)}));
-    const auto answer = answer_of(number, static_cast<std::uint16_t>(type));
-    icmp = sets.either(
-        icmp, sets.both(sets.forget(asked, field::destination_port), sets.equal(field::destination_port, *answer)));
-  }
-  const auto others = sets.swapped(sets.both(requests, sets.with_ports()), field::source_port, field::destination_port);
-  return later(sets, sets.swapped(sets.either(icmp, others), field::source, field::destination), syn_ack);
-}
-
 }  // namespace
 
 Claims::Claims(const Topology& topology, Network& network)
@@ -96,6 +82,30 @@ Set Claims::requests(const Flow& flow, const Connection& connection) {
   const auto odd = sets_.either(sets_.both(sets_.protocol(protocol::icmp), sets_.family(IpFamily::v6)),
                                 sets_.both(sets_.protocol(protocol::icmpv6), sets_.family(IpFamily::v4)));
   return sets_.both(sets_.without(out, odd), sets_.state(PacketState::fresh));
+}
+
+/// What answers a flow's requests: its services' ports, or the answers of ICMP, at the source.
+Set Claims::replies(const Flow& flow, const Connection& connection) {
+  Set ports = flow.services.empty() ? sets_.with_ports() : nothing;
+  Set icmp = nothing;
+  for (const auto& one : flow.services) {
+    if (!one.protocol) ports = sets_.either(ports, sets_.with_ports());
+    if (!one.protocol) continue;
+    const auto number = sets_.protocol(*one.protocol);
+    const auto answer = answer_of(*one.protocol, one.first);
+    if (answer)
+      icmp = sets_.either(icmp, sets_.both(number, sets_.equal(field::destination_port, *answer)));
+    else
+      ports = sets_.either(ports, sets_.both(sets_.both(number, sets_.with_ports()),
+                                             sets_.between(field::source_port, one.first, one.last)));
+  }
+  ports = sets_.both(ports, sets_.between(field::destination_port, first_ephemeral, UINT16_MAX));
+  icmp = sets_.both(icmp, sets_.either(sets_.both(sets_.protocol(protocol::icmp), sets_.family(IpFamily::v4)),
+                                       sets_.both(sets_.protocol(protocol::icmpv6), sets_.family(IpFamily::v6))));
+  auto out = sets_.both(sets_.either(ports, icmp), sets_.well_formed());
+  out = sets_.both(out, sets_.both(network_.addresses(field::source, connection.to),
+                                   network_.addresses(field::destination, connection.from)));
+  return later(sets_, out, syn_ack);
 }
 
 Violation Claims::lost_packet(const Flow& flow, End from, End to, Set lost, std::string what) {
@@ -154,7 +164,7 @@ std::optional<Violation> Claims::broken(const Flow& flow, const Connection& conn
     return lost_packet(flow, from, to, lost, "a first packet");
   if (const auto lost = network_.lost(from, to, later(sets_, first, ack)); lost != nothing)
     return lost_packet(flow, from, to, lost, "a later packet");
-  if (const auto lost = network_.lost(to, from, replies(sets_, first)); lost != nothing)
+  if (const auto lost = network_.lost(to, from, replies(flow, connection)); lost != nothing)
     return lost_packet(flow, to, from, lost, "a reply");
   if (auto found = unknown_neighbours(flow, connection, first)) return found;
   return broken_below(flow, connection);

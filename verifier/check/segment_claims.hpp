@@ -30,6 +30,7 @@ class Claims {
   };
   std::vector<Connection> connections(const Flow& flow);
   Set requests(const Flow& flow, const Connection& connection);
+  Set replies(const Flow& flow, const Connection& connection);
   std::optional<Violation> broken(const Flow& flow, const Connection& connection);
   std::optional<Violation> broken_below(const Flow& flow, const Connection& connection);
   std::optional<Violation> unknown_neighbours(const Flow& flow, const Connection& connection, Set requests);
