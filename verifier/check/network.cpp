@@ -90,6 +90,7 @@ void Network::open_gates(std::size_t index) {
     gate.may_send = firewall.sent(outgoing, name, Bound::may);
     gate.must_send = firewall.is_open() ? firewall.sent(outgoing, name, Bound::must) : gate.may_send;
     gate.may_receive = firewall.received(universe_, name, Bound::may);
+    gate.first_receive = first_of(gate.may_receive, index);
     gate.must_receive = firewall.is_open() ? firewall.received(universe_, name, Bound::must) : gate.may_receive;
   }
 }

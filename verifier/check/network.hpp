@@ -57,6 +57,7 @@ class Network {
     Set may_send = nothing;
     Set must_send = nothing;
     Set may_receive = nothing;
+    Set first_receive = nothing;  ///< of these, packets that may come first
     Set must_receive = nothing;
   };
   void open_gates(std::size_t host);
