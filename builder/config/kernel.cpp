@@ -1,5 +1,8 @@
 // sysctl.d(5), modprobe.d(5), and the kernel command line's rows for the baseline: the line itself is already part of
 // the profile (profile/hardening.cpp).
+#include <algorithm>
+#include <iterator>
+
 #include "parts.hpp"
 #include "settings_rows.hpp"
 
@@ -29,6 +32,10 @@ std::string render_sysctls(const std::vector<Setting>& settings) {
   return text;
 }
 
+/// The kernel tells these to nobody without CAP_SYS_ADMIN (Linux, net/core/sysctl_net_core.c,
+/// "proc_dointvec_minmax_bpf_restricted"), which a node's agent has not.
+bool is_kept_from_agents(std::string_view sysctl) { return sysctl.starts_with("net.core.bpf_jit_"); }
+
 std::string render_modules(const std::vector<Setting>& settings) {
   std::string text(made_by);
   for (const auto& setting : settings) text += fmt::format("install {0} /bin/false\nblacklist {0}\n", setting.name);
@@ -50,7 +57,8 @@ Result<ConfigPart> render_kernel(const Profile& profile) {
   }
   const auto modules = chosen_settings(profile.hardening, SettingArea::module);
   add_file(part, std::string(modprobe_file), render_modules(modules));
-  part.settings.insert(part.settings.end(), sysctls.begin(), sysctls.end());
+  std::copy_if(sysctls.begin(), sysctls.end(), std::back_inserter(part.settings),
+               [](const Setting& setting) { return !is_kept_from_agents(setting.name); });
   part.settings.insert(part.settings.end(), modules.begin(), modules.end());
   return part;
 }

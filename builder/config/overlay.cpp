@@ -145,9 +145,11 @@ Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFil
     tree.remove(folder);
   TRY(tree.put_directory("/boot"));
   std::vector<Setting> settings;
+  std::string fstab;
   const auto add = [&](Result<ConfigPart> rendered) -> Result<void> {
     auto part = TRY(std::move(rendered));
     settings.insert(settings.end(), part.settings.begin(), part.settings.end());
+    for (const auto& line : part.fstab) fstab += line + "\n";
     return apply_part(tree, part);
   };
   TRY(add(render_settings(profile, tree)));
@@ -155,6 +157,7 @@ Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFil
   TRY(add(render_network(profile)));
   TRY(add(render_proxy(profile)));
   TRY(add(render_shipping(profile)));
+  if (!fstab.empty()) TRY(put_text(tree, "/etc/fstab", fstab));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
   TRY(move_state(tree));
   return NodeTree{std::move(tree), std::move(settings)};

@@ -16,6 +16,7 @@ void append(ConfigPart& into, ConfigPart&& part) {
   append(into.links, std::move(part.links));
   append(into.removed, std::move(part.removed));
   append(into.modes, std::move(part.modes));
+  append(into.fstab, std::move(part.fstab));
   append(into.settings, std::move(part.settings));
 }
 

@@ -65,7 +65,7 @@ void add_mounts(ConfigPart& part, const Profile& profile, const Tree& tree) {
           {"/etc/systemd/system/local-fs.target.wants/tmp.mount", "/usr/lib/systemd/system/tmp.mount"});
     } else {
       // systemd-remount-fs(8) applies it to what is mounted already.
-      add_file(part, setting.file, fmt::format("{}tmpfs {} tmpfs {} 0 0\n", made_by, setting.name, setting.value));
+      part.fstab.push_back(fmt::format("tmpfs {} tmpfs {} 0 0", setting.name, setting.value));
     }
     part.settings.push_back(std::move(setting));
   }

@@ -33,11 +33,8 @@ Result<ConfigPart> render_set_id(const Profile& profile, const Tree& tree) {
   for (const auto& [path, entry] : tree.entries) {
     if (entry.type != EntryType::file || (entry.mode & set_id_bits) == 0) continue;
     const bool keeps = !set_id_reason(path).empty() && (path != "/usr/bin/sudo" || may_sudo(profile));
+    // What the node reports need not repeat it: verity vouches for the modes of the root.
     if (!keeps) part.modes.push_back({path, entry.mode & ~set_id_bits});
-    part.settings.push_back(
-        {SettingArea::file, path,
-         fmt::format("mode {:04o}, owner {}:{}", keeps ? entry.mode : entry.mode & ~set_id_bits, entry.uid, entry.gid),
-         path, keeps ? std::string(set_id_reason(path)) : "ANSSI-BP-028 R56: no set-id without a reason", ""});
   }
   return part;
 }

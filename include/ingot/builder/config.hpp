@@ -31,7 +31,8 @@ struct ConfigPart {
     std::string path;
     unsigned mode = 0;  ///< permission bits with set-id and sticky: 07777
   };
-  std::vector<Mode> modes;        ///< of files that the base has; others are passed over
+  std::vector<Mode> modes;         ///< of files that the base has; others are passed over
+  std::vector<std::string> fstab;  ///< lines of /etc/fstab (fstab(5)), which several subjects share
   std::vector<Setting> settings;  ///< what must be in force on the running node
 };
 
