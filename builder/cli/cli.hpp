@@ -27,6 +27,7 @@ void add_release(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_findings(CLI::App& app, Action& action);
 void add_verify(CLI::App& app, Action& action);
+void add_settings(CLI::App& app, Action& action);
 void add_rig(CLI::App& app, Action& action);
 void add_segment(CLI::App& app, Action& action);
 

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   cli::add_release(app, action);
   cli::add_export(app, action);
   cli::add_findings(app, action);
+  cli::add_settings(app, action);
   cli::add_rig(app, action);
   cli::add_segment(app, action);
   try {

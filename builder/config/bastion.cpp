@@ -67,7 +67,6 @@ Defaults!{0} log_servers="{1}:{2}(tls)", log_server_timeout=5, log_server_verify
 Defaults!{0} log_server_cabundle={3}
 Defaults!{0} log_server_peer_cert={4}/node.crt, log_server_peer_key={4}/node.key
 Defaults!{5} !log_input, !log_output, !intercept, !log_subcmds
-ALL ALL=({6}) NOPASSWD: {0}
 )ini";
 constexpr std::string_view onward_program = "/usr/lib/ingot/ingot-onward";
 constexpr std::string_view care_program = "/usr/lib/ingot/ingot-bastion-care";
@@ -101,7 +100,9 @@ std::string bastion_sudoers(const Profile& profile) {
   const bool is_ipv6 = shipping.collector.find(':') != std::string::npos;
   auto text =
       fmt::format(sudoers, onward_program, is_ipv6 ? fmt::format("[{}]", shipping.collector) : shipping.collector,
-                  shipping.sudo_port, authority_path, identity_folder, care_program, onward_account);
+                  shipping.sudo_port, authority_path, identity_folder, care_program);
+  for (const auto& [name, user] : profile.users)
+    text += fmt::format("{} ALL=({}) NOPASSWD: {}\n", name, onward_account, onward_program);
   const auto& [admins, auditors] = std::tie(profile.bastion.admins, profile.bastion.auditors);
   text += care_rule(admins, onward_account, {"onward-key", "onward-certificate", "nodes", "known-hosts"});
   text += care_rule(admins, "root", {"tls-request", "tls-certificate"});

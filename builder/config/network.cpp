@@ -12,7 +12,8 @@ constexpr std::string_view wants = "/etc/systemd/system/";
 constexpr std::string_view units = "/usr/lib/systemd/system/";
 constexpr std::string_view closed_path = "/usr/lib/ingot/network/closed.nft";
 
-/// What a oneshot needs that only writes text or speaks netlink.
+/// What a oneshot needs that only writes text or speaks netlink. No PrivateTmp and PrivateDevices: both want a /tmp to
+/// write to, and these run before there is one.
 constexpr std::string_view small_sandbox = R"(NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
@@ -24,8 +25,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
-PrivateTmp=disconnected
-PrivateDevices=yes
+DevicePolicy=closed
 PrivateIPC=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
@@ -181,7 +181,7 @@ void add_addresses(ConfigPart& part, const Site& site, const SiteRole& role) {
 
 /// networkd may do what its role needs: netlink, and packet sockets and ports for DHCP alone. Debian's unit gives it
 /// BPF and all devices as well, to watch over sysctl and for tunnels that no site has.
-constexpr std::string_view networkd_sandbox = R"(PrivateDevices=yes
+constexpr std::string_view networkd_sandbox = R"(DevicePolicy=closed
 DeviceAllow=
 ProtectHostname=yes
 RemoveIPC=yes

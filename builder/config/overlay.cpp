@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ingot/builder/config.hpp"
+#include "ingot/builder/network.hpp"
 #include "ingot/crypto/hash.hpp"
 
 namespace ingot::builder {
@@ -13,9 +14,11 @@ constexpr std::string_view agent_path = "/usr/lib/ingot/ingot-agent";
 constexpr std::string_view unit_folder = "/usr/lib/systemd/system/";
 
 /// Units that would hand out a shell or ask a person on the console. A golden node has no such person.
-constexpr std::array masked_units = {"debug-shell.service",       "rescue.service",       "rescue.target",
-                                     "systemd-firstboot.service", "getty.target",         "getty@.service",
-                                     "serial-getty@.service",     "console-getty.service"};
+constexpr std::array masked_units = {"debug-shell.service", "rescue.service", "rescue.target",
+                                     "systemd-firstboot.service", "getty.target", "getty@.service",
+                                     "serial-getty@.service", "console-getty.service",
+                                     // The ESP is firmware's; a running node has no business there.
+                                     "boot.automount", "boot.mount", "efi.automount", "efi.mount"};
 
 /// Started by Debian's packages, not wanted unless a later configuration step enables them again.
 constexpr std::array disabled_links = {"/etc/systemd/system/multi-user.target.wants/ssh.service",
@@ -23,6 +26,10 @@ constexpr std::array disabled_links = {"/etc/systemd/system/multi-user.target.wa
                                        "/etc/systemd/system/timers.target.wants/apt-daily.timer",
                                        "/etc/systemd/system/timers.target.wants/apt-daily-upgrade.timer",
                                        "/etc/systemd/system/timers.target.wants/dpkg-db-backup.timer"};
+
+/// Packages give the TPM to a user of their own, whose files root cannot open without a capability that the agent does
+/// not have otherwise.
+constexpr std::string_view tpm_rule = "SUBSYSTEM==\"tpm|tpmrm\", OWNER=\"root\", GROUP=\"root\", MODE=\"0600\"\n";
 
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -51,6 +58,7 @@ Result<void> add_agent(Tree& tree, const AgentFiles& agent) {
   auto binary = TRY(read_all(*agent.binary, 64u << 20));
   TRY(tree.put_file(std::string(agent_path), std::move(binary), 0755));
   TRY(put_text(tree, std::string(unit_folder) + "ingot-agent.service", agent.unit));
+  TRY(put_text(tree, "/usr/lib/udev/rules.d/90-ingot-tpm.rules", tpm_rule));
   return tree.put_symlink(std::string(unit_folder) + "multi-user.target.wants/ingot-agent.service",
                           "../ingot-agent.service");
 }
@@ -110,7 +118,20 @@ std::string kernel_command_line(const Profile& profile) {
   return profile.execution == Profile::Execution::permissive ? line + " ipe.enforce=0" : line;
 }
 
-Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
+Result<void> apply_part(Tree& tree, const ConfigPart& part) {
+  tree.remove_all(part.removed);
+  for (const auto& file : part.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
+  for (const auto& link : part.links) {
+    tree.remove(link.path);
+    TRY(tree.put_symlink(link.path, link.target));
+  }
+  for (const auto& change : part.modes)
+    if (const auto found = tree.entries.find(change.path); found != tree.entries.end())
+      found->second.mode = change.mode;
+  return {};
+}
+
+Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& agent) {
   if (tree.resolve("/usr/lib/systemd/systemd") == nullptr)
     return fail(ErrorCode::missing, "the base tree has no /usr/lib/systemd/systemd",
                 "add systemd to base.packages or use a base that has it");
@@ -123,9 +144,24 @@ Result<Tree> apply_profile(Tree tree, const Profile& profile, const AgentFiles& 
   for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"})
     tree.remove(folder);
   TRY(tree.put_directory("/boot"));
+  std::vector<Setting> settings;
+  std::string fstab;
+  const auto add = [&](Result<ConfigPart> rendered) -> Result<void> {
+    auto part = TRY(std::move(rendered));
+    settings.insert(settings.end(), part.settings.begin(), part.settings.end());
+    for (const auto& line : part.fstab) fstab += line + "\n";
+    return apply_part(tree, part);
+  };
+  TRY(add(render_settings(profile, tree)));
+  TRY(add(render_storage(profile)));
+  TRY(add(render_network(profile)));
+  TRY(add(render_proxy(profile)));
+  TRY(add(render_shipping(profile)));
+  TRY(add(render_bastion(profile)));
+  if (!fstab.empty()) TRY(put_text(tree, "/etc/fstab", fstab));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
   TRY(move_state(tree));
-  return tree;
+  return NodeTree{std::move(tree), std::move(settings)};
 }
 
 }  // namespace ingot::builder

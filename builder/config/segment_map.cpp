@@ -134,9 +134,10 @@ void MapWriter::arrow(const Arrow& one, int y) {
   else
     out_ += fmt::format("<path class=\"{}\" marker-end=\"url(#{})\" d=\"M{} {}H{}\"/>\n", line, head, from, y,
                         to + (from < to ? -6 : 6));
+  // Beside a loop, to its left; above an arrow, clear of its head.
   out_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n",
-                      one.is_bad ? "badtext" : "soft", from == to ? from + 8 : std::min(from, to) + 12,
-                      from == to ? y + 4 : y - 5, "start", escaped(one.text));
+                      one.is_bad ? "badtext" : "soft", from == to ? from - 42 : std::min(from, to) + 18,
+                      from == to ? y + 4 : y - 5, from == to ? "end" : "start", escaped(one.text));
 }
 
 void MapWriter::band(const SitePlane& plane, const std::vector<Arrow>& arrows, int top) {

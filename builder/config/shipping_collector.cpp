@@ -221,7 +221,8 @@ SupplementaryGroups=systemd-journal
 SyslogIdentifier=ingot-alerts
 Restart=always
 RestartSec=1
-{}{}
+{}{}# journalctl asks /proc/sys for the boot's id.
+ProcSubset=all
 )ini";
 
 constexpr std::string_view waiting_path = R"([Unit]
@@ -250,6 +251,8 @@ void add_collector(ConfigPart& part, const Profile& profile) {
   const auto& shipping = profile.shipping;
   const auto node_mebibytes = profile.collector.node_bytes / mebibyte;
   add_file(part, "/usr/lib/ingot/collect", collect_script, 0755);
+  // Debian's own server, with its welcome page on port 80: the package starts it, nobody here wants it.
+  part.removed.emplace_back("/etc/systemd/system/multi-user.target.wants/nginx.service");
   add_unit(part, "ingot-collect.socket", collect_socket, "sockets.target");
   add_unit(part, "ingot-collect@.service", fmt::format(collect_unit, sandbox, no_network), "");
   add_file(part, "/etc/ingot/collector.nginx.conf",

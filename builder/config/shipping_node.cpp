@@ -84,7 +84,7 @@ Description=Use this node's new certificate
 
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/systemctl try-restart systemd-journal-upload.service ingot-collector.service ingot-sudo-logs.service
+ExecStart=/usr/bin/systemctl try-restart {}
 {}{}PrivateUsers=no
 )";
 
@@ -191,7 +191,11 @@ void add_node(ConfigPart& part, const Profile& profile) {
   add_file(part, "/usr/lib/ingot/identity", identity_script, 0755);
   add_unit(part, "ingot-identity.service", fmt::format(identity_unit, sandbox, no_network), "multi-user.target");
   add_unit(part, "ingot-renewed.path", renewed_path, "multi-user.target");
-  add_unit(part, "ingot-renewed.service", fmt::format(renewed_unit, sandbox, no_network), "");
+  add_unit(part, "ingot-renewed.service",
+           fmt::format(renewed_unit,
+                       collects ? "ingot-collector.service ingot-sudo-logs.service" : "systemd-journal-upload.service",
+                       sandbox, no_network),
+           "");
   add_file(part, "/etc/systemd/journald.conf.d/60-ingot-shipping.conf",
            fmt::format(journald, shipping.queue_bytes / mebibyte, file_mebibytes, shipping.runtime_bytes / mebibyte));
   part.links.push_back({fmt::format("{}sockets.target.wants/systemd-journald-audit.socket", unit_folder),

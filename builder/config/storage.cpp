@@ -10,11 +10,10 @@ namespace {
 
 // x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)). Without
 // `nofail`: a node that cannot keep its records does not come up to be used.
-constexpr std::string_view fstab =
-    R"(# The data partition; its entry is in the image's GPT already, because PCR 5 measures that.
-{0} /var/lib/ingot ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=60s 0 2
-/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec,x-systemd.requires-mounts-for=/var/lib/ingot 0 0
-)";
+constexpr std::string_view data_mount =
+    "{} /var/lib/ingot ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=60s 0 2";
+constexpr std::string_view log_mount =
+    "/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec,x-systemd.requires-mounts-for=/var/lib/ingot 0 0";
 
 constexpr std::string_view tmpfiles = R"(# Folders of the data partition.
 d /var/lib/ingot 0755 root root
@@ -29,7 +28,8 @@ d /var/log/audit 0700 root root
 ConfigPart render_storage(const Profile& profile) {
   ConfigPart part;
   if (profile.disk.data_size_bytes == 0) return part;
-  part.files.push_back({"/etc/fstab", to_buffer(as_bytes(fmt::format(fstab, data_device)))});
+  // Its entry is in the image's partition table already, because PCR 5 measures that.
+  part.fstab = {fmt::format(data_mount, data_device), std::string(log_mount)};
   part.files.push_back({"/usr/lib/tmpfiles.d/ingot-storage.conf", to_buffer(as_bytes(tmpfiles))});
   for (const auto* path : {"/var/lib/ingot", "/var/log"})
     part.settings.push_back(

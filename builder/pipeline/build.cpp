@@ -12,12 +12,15 @@
 #include "ingot/builder/image.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/release.hpp"
+#include "ingot/builder/segment.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/esl.hpp"
+#include "ingot/codec/ruleset.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/predict.hpp"
 #include "ingot/signer/sign.hpp"
 #include "output_folder.hpp"
+#include "surroundings.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -73,6 +76,16 @@ Result<std::string> first_line_of(const std::vector<std::string>& argv) {
 Result<std::string> root_tool_version(const Profile::Root& root) {
   return first_line_of({root.filesystem == RootFilesystem::squashfs ? "mksquashfs" : "mkfs.erofs",
                         root.filesystem == RootFilesystem::squashfs ? "-version" : "--version"});
+}
+
+/// What a node must report of its firewall is what a kernel gives back of the ruleset, not what we meant to write.
+Result<void> add_firewall_settings(const Tree& tree, std::vector<Setting>& settings) {
+  const std::string path = "/etc/nftables.conf";
+  if (tree.resolve(path) == nullptr) return {};
+  const auto text = TRY(read_tree_file(tree, path, 16u << 20));
+  const auto json = TRY_IN(path, ruleset_json_of_kernel(std::string(as_text(text))));
+  for (auto& setting : TRY(codec::firewall_settings(json, path, "site"))) settings.push_back(std::move(setting));
+  return {};
 }
 
 Result<void> make_root(Build& build, const Tree& tree) {
@@ -191,7 +204,8 @@ Result<void> write_variable_store(const Build& build, const codec::SecureBootKey
   return write_file(build.out.file(output::vars), store);
 }
 
-Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure_boot, const std::string& manifest) {
+Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure_boot, const std::string& manifest,
+                               const std::vector<Setting>& settings) {
   build.progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
   const auto disk = TRY(file_source(build.out.file(output::disk)));
   const auto uki = TRY(file_source(build.out.file(output::uki)));
@@ -202,6 +216,7 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   baseline.version = build.profile.version;
   baseline.not_after = build.profile.not_after;
   baseline.root_hash = to_hex(build.verity.root_hash);
+  baseline.settings = settings;
   baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
   const auto statement = codec::encode_baseline_statement(baseline);
@@ -242,8 +257,9 @@ std::string lock_path(const Profile& profile, const BuildOptions& options) {
   return (fs::path(profile.path).parent_path() / (fs::path(profile.path).stem().string() + ".lock")).string();
 }
 
-Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, Progress& progress) {
+Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Progress& progress) {
   auto keys = TRY(signer::open_keys(options.keys));
+  const auto profile = TRY(complete_profile(given, keys));
   auto out = TRY(OutputFolder::open(options.out));
   Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}};
   const auto secure_boot = TRY(signer::secure_boot_keys(keys));
@@ -252,7 +268,8 @@ Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, 
   const auto base = TRY(make_base_tree(profile, base_options, progress));
 
   progress.step("overlay", fmt::format("{} files of the profile, agent, locks", profile.files.size()));
-  const auto tree = TRY(apply_profile(base.tree, profile, options.agent));
+  auto [tree, settings] = TRY(apply_profile(base.tree, profile, options.agent));
+  TRY(add_firewall_settings(tree, settings));
   TRY(make_root(build, tree));
   TRY(make_boot_initrd(build, base));
   TRY(make_boot_uki(build, base));
@@ -261,7 +278,7 @@ Result<BuildSummary> build(const Profile& profile, const BuildOptions& options, 
   TRY(write_variable_store(build, secure_boot));
   const auto manifest = render_manifest(tree);
   TRY(write_file(build.out.file(output::manifest), as_bytes(manifest)));
-  auto baseline = TRY(make_baseline(build, secure_boot, manifest));
+  auto baseline = TRY(make_baseline(build, secure_boot, manifest, settings));
   TRY(write_documents(build, tree, base, baseline));
   TRY(build.out.commit());
   return BuildSummary{std::move(baseline), options.out};

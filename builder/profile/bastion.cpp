@@ -5,59 +5,32 @@
 
 #include "ingot/builder/config.hpp"
 #include "layer.hpp"
+#include "ssh_key.hpp"
 
 namespace ingot::builder::detail {
 namespace {
 
 constexpr std::size_t key_cap = 256;
 constexpr std::string_view needed_packages[] = {"openssh-server", "sudo"};
-constexpr std::string_view key_kinds[] = {"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ssh-rsa"};
-
-/// As useradd(8) takes it; the names are in sudoers, where other characters mean something.
-bool is_account(std::string_view text) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
-  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), fits) && text.front() >= '_';
-}
 
 Result<void> apply_accounts(std::vector<std::string>& into, const TableReader& table, std::string_view key) {
   const auto names = TRY(table.texts(key));
   if (!names) return {};
   into.clear();
-  for (const auto& name : *names) {
-    if (!is_account(name.value) || name.value == "root")
-      return wrong(name.at, fmt::format("{} has \"{}\", expected the name of a user", key, name.value),
-                   "up to 32 of a-z, 0-9, _ and -, and not root");
-    into.push_back(name.value);
-  }
+  for (const auto& name : *names) into.push_back(name.value);
   return {};
-}
-
-/// "TYPE BASE64" of a line of a .pub file; its comment is left out.
-Result<std::string> read_key(std::string_view line, const Located<std::string>& file) {
-  const auto bad = [&](std::string_view why) {
-    return wrong(file.at, fmt::format("host_ca \"{}\" {}", file.value, why),
-                 "name the .pub file of the CA that signs host keys (`ssh-keygen -t ed25519`)");
-  };
-  if (line.find("PRIVATE KEY") != std::string_view::npos) return bad("is a private key: it would be in every image");
-  const auto kind = line.substr(0, line.find(' '));
-  if (std::find(std::begin(key_kinds), std::end(key_kinds), kind) == std::end(key_kinds))
-    return bad("has a line that is no key of kind ed25519 or RSA");
-  auto rest = line.substr(std::min(line.size(), kind.size() + 1));
-  const auto key = rest.substr(0, rest.find_first_of(" \t\r"));
-  constexpr std::string_view base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-  if (key.size() < 64 || key.find_first_not_of(base64) != std::string_view::npos) return bad("has a key cut short");
-  return fmt::format("{} {}", kind, key);
 }
 
 Result<void> apply_host_ca(std::vector<std::string>& keys, const LocatedTexts& files, const std::string& folder) {
   keys.clear();
   for (const auto& file : files) {
-    const auto content = TRY(read_source(file, folder));
+    const auto content = TRY(read_profile_file(file, "host_ca", folder));
     const auto before = keys.size();
     for (auto rest = as_text(content); !rest.empty();) {
       const auto line = rest.substr(0, rest.find('\n'));
       rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-      if (!line.empty() && !line.starts_with('#')) keys.push_back(TRY(read_key(line, file)));
+      if (!line.empty() && !line.starts_with('#'))
+        keys.push_back(TRY(read_public_key({std::string(line), file.at}, fmt::format("host_ca \"{}\"", file.value))));
     }
     if (keys.size() == before) return wrong(file.at, fmt::format("host_ca \"{}\" has no key in it", file.value));
     if (keys.size() > key_cap) return wrong(file.at, fmt::format("more than {} host CA keys", key_cap));
@@ -81,7 +54,13 @@ Result<void> apply_bastion(Draft& draft, const TableReader& table, const std::st
 Result<void> finish_bastion(const Draft& draft) {
   const auto& profile = draft.profile;
   const auto& bastion = profile.bastion;
-  if (!bastion.enabled) return {};
+  if (!bastion.enabled) {
+    const bool is_meant = !bastion.at.file.empty();  // "enabled = false" is somebody's word
+    if (is_meant || !profile.ssh.enabled || !profile.site || profile.site->bastion != profile.role) return {};
+    return wrong(draft.ssh_at.value_or(draft.end),
+                 fmt::format("{} is the site's bastion, and nothing records the sessions through it", profile.role),
+                 "add a [bastion] table");
+  }
   if (!profile.site)
     return wrong(bastion.at, "[bastion] needs a site, which says where sessions may go", "add site = \"site.toml\"");
   if (profile.site->bastion != profile.role)
@@ -95,6 +74,13 @@ Result<void> finish_bastion(const Draft& draft) {
   if (bastion_targets(*profile.site, profile.role).empty())
     return wrong(bastion.at, fmt::format("no flow of the site leads from {} to tcp/22 of another role", profile.role),
                  "add one to the site file: the bastion opens no other session");
+  if (!profile.ssh.enabled)
+    return wrong(bastion.at, "[bastion] needs an SSH daemon, and this profile has none", "add enabled = true to [ssh]");
+  for (const auto* names : {&bastion.admins, &bastion.auditors})
+    for (const auto& name : *names)
+      if (!profile.users.contains(name))
+        return wrong(bastion.at, fmt::format("[bastion] names {}, who is no user of this profile", name),
+                     fmt::format("add [users.{}]", name));
   if (!profile.shipping.enabled)
     return wrong(bastion.at, "[bastion] records sessions on a collector, and this profile ships nothing",
                  "add a [shipping] table; on the collector itself also [collector]");

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "ingot/builder/settings.hpp"
+
 namespace ingot::builder::detail {
 namespace {
 
@@ -113,6 +115,16 @@ Result<void> check_text(const Located<std::string>& parameter) {
   return {};
 }
 
+/// A row of the settings table changes in [hardening.relax] alone, where it needs a reason.
+Result<void> check_not_a_row(const Located<std::string>& parameter) {
+  const auto key = parameter_key(parameter.value.substr(parameter.value.starts_with('!') ? 1 : 0));
+  for (const auto& row : setting_rows())
+    if (row.area == SettingArea::kernel_parameter && parameter_key(row.name) == key)
+      return wrong(parameter.at, fmt::format("the kernel parameter \"{}\" is a row of the settings table", key),
+                   fmt::format("relax it, with a reason, as \"{}\" in [hardening.relax]", row_name(row)));
+  return {};
+}
+
 Result<void> remove_parameter(std::vector<std::string>& line, const Located<std::string>& wanted) {
   const auto text = wanted.value.substr(1);
   const auto is_meant = [&](const std::string& parameter) {
@@ -130,10 +142,7 @@ Result<void> remove_parameter(std::vector<std::string>& line, const Located<std:
 
 const std::vector<std::string>& default_command_line() {
   static const std::vector<std::string> line{
-      "module.sig_enforce=1",           // only signed modules, whatever Secure Boot's state
-      "lockdown=integrity",             // root cannot change the running kernel
-      "systemd.import_credentials=no",  // whoever owns the BMC could hand in keys through SMBIOS
-      "systemd.volatile=state",         // the root is the verity device itself, /var starts empty
+      "systemd.volatile=state",  // the root is the verity device itself, /var starts empty
       "console=ttyS0",
       "panic=30",  // a node that fell over comes back, and is verified again
   };
@@ -168,6 +177,7 @@ Result<void> check_parameter(const Located<std::string>& parameter, ShellAccess 
 Result<void> merge_command_line(std::vector<std::string>& line, const LocatedTexts& layer, ShellAccess shell) {
   std::set<std::string> seen;
   for (const auto& parameter : layer) {
+    TRY(check_not_a_row(parameter));
     if (parameter.value.starts_with('!')) {
       TRY(remove_parameter(line, parameter));
       continue;

@@ -8,7 +8,8 @@
 
 namespace ingot::builder::detail {
 
-/// What every profile starts from; a profile replaces one by naming its key, and drops one with "!key".
+/// What every profile starts from, besides the rows of the settings table; a profile replaces one by naming its key,
+/// and drops one with "!key".
 const std::vector<std::string>& default_command_line();
 
 /// The part before '=', with '-' taken for '_' as the kernel does.

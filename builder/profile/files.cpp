@@ -46,6 +46,56 @@ Result<unsigned> parse_mode(const Located<std::string>& text) {
   return mode;
 }
 
+/// Made from the profile by config/: a file put over one of these would void what the baseline says of it.
+struct Owned {
+  std::string_view path;  ///< with a '/' at its end: everything below
+  std::string_view table;
+};
+constexpr Owned owned[] = {
+    {"/etc/ssh/", "[ssh] and [hardening.relax]"},
+    {"/etc/sysctl.d/", "[hardening.relax]"},
+    {"/etc/modprobe.d/", "[hardening.relax]"},
+    {"/etc/audit/", "[hardening.relax]"},
+    {"/etc/sudoers", "[users]"},
+    {"/etc/sudoers.d/", "[users]"},
+    {"/etc/passwd", "[users]"},
+    {"/etc/group", "[users]"},
+    {"/etc/shadow", "[users]"},
+    {"/etc/gshadow", "[users]"},
+    {"/etc/pam.d/", "[users]"},
+};
+
+Result<void> check_owner(const Located<std::string>& path) {
+  for (const auto& one : owned)
+    if (one.path.ends_with('/') ? path.value.starts_with(one.path) : path.value == one.path)
+      return wrong(path.at, fmt::format("{} is made by Ingot, and the baseline says what is in it", path.value),
+                   fmt::format("say what you want in {}", one.table));
+  return {};
+}
+
+}  // namespace
+
+Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder) {
+  const fs::path relative(source.value);
+  const bool climbs = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
+  if (source.value.empty() || relative.is_absolute() || climbs || source.value.find('\0') != std::string::npos)
+    return wrong(source.at, fmt::format("{} \"{}\" is not a path below the profile's folder", what, source.value));
+  std::error_code code;
+  const auto root = fs::canonical(folder, code);
+  const auto real = fs::canonical(fs::path(folder) / relative, code);
+  if (code) return wrong(source.at, fmt::format("{} \"{}\" cannot be read: {}", what, source.value, code.message()));
+  const auto [at_root, at_real] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
+  if (at_root != root.end())
+    return wrong(source.at, fmt::format("{} \"{}\" is a link that leaves the profile's folder", what, source.value));
+  if (!fs::is_regular_file(real, code))
+    return wrong(source.at, fmt::format("{} \"{}\" is not a regular file", what, source.value));
+  auto content = read_file(real.string(), file_cap_bytes);
+  if (!content) return wrong(source.at, fmt::format("{} \"{}\": {}", what, source.value, content.error().message));
+  return *std::move(content);
+}
+
+namespace {
+
 Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, const TableReader& entry,
                              const std::string& folder) {
   TRY(entry.only({"content", "source", "mode", "uid", "gid"}));
@@ -59,7 +109,7 @@ Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, co
   if (content && content->value.size() > file_cap_bytes)
     return wrong(content->at,
                  fmt::format("content of {} bytes, expected at most {}", content->value.size(), file_cap_bytes));
-  file.content = content ? to_buffer(as_bytes(content->value)) : TRY(read_source(*source, folder));
+  file.content = content ? to_buffer(as_bytes(content->value)) : TRY(read_profile_file(*source, "source", folder));
   if (const auto* mode = entry.raw().get("mode"); mode != nullptr && mode->is_integer())
     return wrong(location(mode->source(), entry.file()), "mode is an integer, expected a string of octal digits",
                  "write \"0644\", with quotes");
@@ -72,32 +122,12 @@ Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, co
 
 }  // namespace
 
-/// The source lies in the profile's folder and stays there, links included: a profile taken from elsewhere must not be
-/// able to pick up files of the build machine.
-Result<Buffer> read_source(const Located<std::string>& source, const std::string& folder) {
-  const fs::path relative(source.value);
-  const bool climbs = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
-  if (source.value.empty() || relative.is_absolute() || climbs || source.value.find('\0') != std::string::npos)
-    return wrong(source.at, fmt::format("source \"{}\" is not a path below the profile's folder", source.value));
-  std::error_code code;
-  const auto root = fs::canonical(folder, code);
-  const auto real = fs::canonical(fs::path(folder) / relative, code);
-  if (code) return wrong(source.at, fmt::format("source \"{}\" cannot be read: {}", source.value, code.message()));
-  const auto [at_root, at_real] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
-  if (at_root != root.end())
-    return wrong(source.at, fmt::format("source \"{}\" is a link that leaves the profile's folder", source.value));
-  if (!fs::is_regular_file(real, code))
-    return wrong(source.at, fmt::format("source \"{}\" is not a regular file", source.value));
-  auto content = read_file(real.string(), file_cap_bytes);
-  if (!content) return wrong(source.at, fmt::format("source \"{}\": {}", source.value, content.error().message));
-  return *std::move(content);
-}
-
 Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder) {
   for (const auto& [key, node] : files.raw()) {
     const std::string path(key.str());
     const auto at = location(key.source(), files.file());
     TRY(check_target({path, at}));
+    TRY(check_owner({path, at}));
     if (const auto* flag = node.as_boolean(); flag != nullptr && !flag->get()) {
       if (draft.files.erase(path) == 0)
         return wrong(at, fmt::format("{} = false takes away a file that is not inherited", path));

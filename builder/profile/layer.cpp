@@ -312,8 +312,9 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "site",
-                "network", "proxy", "shipping", "collector", "bastion", "files"}));
+  TRY(top.only({"extends",   "name",    "version",   "not_after", "role",    "base",  "kernel",
+                "root",      "disk",    "boot",      "site",      "network", "proxy", "shipping",
+                "collector", "bastion", "hardening", "ssh",       "users",   "time",  "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -328,6 +329,10 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
   TRY(apply_network(draft.network, top, folder));
+  if (const auto table = TRY(top.table("hardening"))) TRY(apply_hardening(draft, *table));
+  if (const auto table = TRY(top.table("ssh"))) TRY(apply_ssh(draft, *table, folder));
+  if (const auto table = TRY(top.table("users"))) TRY(apply_users(draft, *table));
+  if (const auto table = TRY(top.table("time"))) TRY(apply_time(draft, *table));
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
   if (const auto table = TRY(top.table("shipping"))) TRY(apply_shipping(draft, *table, folder));
   if (const auto table = TRY(top.table("collector"))) TRY(apply_collector(draft, *table));
@@ -348,8 +353,11 @@ Result<Profile> finish(Draft draft) {
     return wrong(draft.end, "the profile has no base", "extend base.toml, or give packages or an image in [base]");
   for (const auto& parameter : profile.kernel.command_line)  // a file may take back the allow_shell of one it extends
     TRY(check_parameter({parameter, draft.end}, draft.shell));
-  TRY(finish_root(draft));
+  TRY(finish_hardening(draft));
   TRY(finish_network(draft.network, profile));
+  finish_ssh(draft);
+  TRY(finish_users(draft));
+  TRY(finish_root(draft));
   TRY(finish_shipping(draft));
   TRY(finish_bastion(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));

@@ -17,17 +17,34 @@ struct Draft {
   std::optional<TextLocation> filesystem_at;
   std::map<std::string, ExtraFile> files;  ///< by path
   NetworkDraft network;
+  std::map<std::string, TextLocation> user_at;  ///< by name
+  std::optional<TextLocation> ssh_at;
   ShellAccess shell = ShellAccess::refused;
   TextLocation end;  ///< of the file that was asked for: where missing keys are reported
 };
 
 /// Applies one file's tables. `folder` is where the file lies: sources and images are relative to it.
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder);
+/// A file that a key names, relative to the profile's folder. It stays there, links included: a profile taken from
+/// elsewhere must not be able to pick up files of the build machine. `what` is the key.
+Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder);
 /// `[files]`, in files.cpp.
 Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder);
+/// `[hardening]`, in hardening.cpp; and what the settings table adds to the command line, when all files are applied.
+Result<void> apply_hardening(Draft& draft, const TableReader& table);
+Result<void> finish_hardening(Draft& draft);
+/// `[ssh]` and `[users]`, in ssh.cpp and users.cpp; and whether anybody can log in, when all files are applied.
+Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string& folder);
+/// Without `from`: whom the site's flows let in.
+void finish_ssh(Draft& draft);
+Result<void> apply_users(Draft& draft, const TableReader& users);
+Result<void> finish_users(const Draft& draft);
+/// `[time]`, in time.cpp.
+Result<void> apply_time(Draft& draft, const TableReader& table);
+/// "10.0.0.0/24", "fd00::/64", with no bits behind the prefix: of several networks that a text could mean, tools take
+/// different ones.
+bool is_prefix(const std::string& text);
 
-/// Content of a file that the profile names; it lies below the profile's folder, links included. In files.cpp.
-Result<Buffer> read_source(const Located<std::string>& source, const std::string& folder);
 /// `[shipping]` and `[collector]`, in shipping.cpp.
 Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> apply_collector(Draft& draft, const TableReader& table);

@@ -94,7 +94,7 @@ Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::s
   if (shipping.port == shipping.sudo_port)
     return wrong(table.at(), fmt::format("port and sudo_port are both {}", shipping.port), "give two ports");
   if (const auto ca = TRY(table.text("ca"))) {
-    const auto pem = TRY(read_source(*ca, folder));
+    const auto pem = TRY(read_profile_file(*ca, "ca", folder));
     TRY(check_authority(*ca, as_text(pem)));
     shipping.ca = std::string(as_text(pem));
   }

@@ -277,6 +277,7 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
       {"memory-large", [&] { return bench_memory_large(bench); }},
       {"verify", [&] { return bench_verify(bench); }},
       {"verify-memory", [] { return bench_verify_memory(); }},
+      {"segment", [&] { return bench_segment(bench); }},
   };
   row("", "ours", "theirs", "ratio");
   for (const auto& [name, part] : parts)
@@ -290,7 +291,7 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
 int main(int argc, char** argv) {
   if (argc < 3) {
     fmt::print(stderr,
-               "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|memory|memory-large|verify|verify-memory...]\n");
+               "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|memory|memory-large|verify|verify-memory|segment...]\n");
     return 3;
   }
   const std::string source = argv[2];

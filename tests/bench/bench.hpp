@@ -29,6 +29,8 @@ inline double median(std::vector<double> values) {
 
 /// Verdicts a second on one core, beside what others need for a part of it.
 Result<void> bench_verify(const Bench& bench);
+/// The proof of segmentation: shipped roles, and 50 roles of 2,000 rules.
+Result<void> bench_segment(const Bench& bench);
 /// Resident memory over a million verdicts.
 Result<void> bench_verify_memory();
 

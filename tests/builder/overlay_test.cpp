@@ -33,8 +33,9 @@ TEST_CASE("overlay: root cannot log in, nothing asks on the console, no identity
   profile.name = "inference";
   profile.version = 7;
   profile.files.push_back({"/etc/motd", to_buffer(as_bytes("cast\n")), 0600, 3, 4});
-  const auto tree = apply_profile(bootable(), profile, {memory_source({1, 2, 3}), "[Unit]\n"});
-  REQUIRE(tree);
+  const auto node = apply_profile(bootable(), profile, {memory_source({1, 2, 3}), "[Unit]\n"});
+  REQUIRE(node);
+  const auto* tree = &node->tree;
   CHECK(text_of(*tree, "/etc/shadow") == "root:!*:19000:0:99999:7:::\ndaemon:*:19000::::::\n");
   CHECK(text_of(*tree, "/etc/machine-id").empty());
   CHECK(text_of(*tree, "/etc/os-release") == "ID=debian\nVERSION_ID=\"13\"\nIMAGE_ID=inference\nIMAGE_VERSION=7\n");

@@ -298,3 +298,38 @@ TEST_CASE("segment: 50 mutated rulesets, and the proof sees exactly those that c
   std::cerr << fmt::format("segment: {} mutations caught, {} harmless, {} witnesses replayed\n", caught, harmless,
                            replayed);
 }
+
+TEST_CASE("segment: a rogue VTEP in another subnet gets nothing through, and would without the rule that stops it") {
+  SiteLab lab(site_path);
+  // NFS of a training node, said by somebody on the underlay who is none of the overlay's.
+  check::Step step{"anybody else on fabric", "storage", "storage", {}, {}, "inside a VXLAN packet"};
+  step.packet = {lab.address("training", "storage", IpFamily::v4, 0).value(),
+                 lab.address("storage", "storage", IpFamily::v4, 0).value(),
+                 6,
+                 41000,
+                 2049,
+                 syn,
+                 check::PacketState::fresh,
+                 {}};
+  auto second = step;
+  second.packet.source = lab.address("training", "storage", IpFamily::v6, 0).value();
+  second.packet.destination = lab.address("storage", "storage", IpFamily::v6, 0).value();
+  const auto probes = nlohmann::json::array({lab.probe(step), lab.probe(second)});
+  CHECK(lab.lab.send(probes) == std::vector<bool>{false, false});
+  CHECK(prove(lab).violations.empty());
+
+  // The list of VTEPs and the plane's sources go: what comes in by the underlay is taken from anybody.
+  auto text = builder::nftables_ruleset(lab.site, *lab.site.role("storage"));
+  for (const auto& [what, by] :
+       {std::pair{"ip saddr @vteps-storage-4 ", ""}, std::pair{"    ip saddr != @plane-fabric-4 goto spoofed\n", ""}}) {
+    const auto at = text.find(what);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, std::string_view(what).size(), by);
+  }
+  lab.load("storage", text);
+  CHECK(lab.lab.send(probes) == std::vector<bool>{true, true});
+  const auto report = prove(lab);
+  std::size_t inside = 0;
+  for (const auto& one : report.violations) inside += one.steps.front().note.empty() ? 0 : 1;
+  CHECK(inside >= 1);
+}

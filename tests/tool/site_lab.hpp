@@ -151,7 +151,8 @@ class SiteLab {
                                      "rule del pref 0", "-6 rule del pref 0"});
     lab.ip(name, lines);
     // Its own addresses only, or it would answer for the nodes, too.
-    lab.inside(name, {"sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"});
+    // Every source is local to it, too.
+    lab.inside(name, {"sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.accept_local=1"});
   }
 
   void connect(const SitePlane& plane) {

@@ -80,3 +80,23 @@ TEST_CASE("ranges: taking some out of others") {
   for (const auto& one : subtract(from, taken)) left.push_back(to_text(one));
   CHECK(left == std::vector<std::string>(row.left.begin(), row.left.end()));
 }
+
+TEST_CASE("address: a range is the fewest prefixes") {
+  struct Row {
+    const char* range;
+    std::vector<const char*> prefixes;
+  };
+  const Row rows[] = {{"10.0.0.8-10.0.0.15", {"10.0.0.8/29"}},
+                      {"10.0.0.1-10.0.0.6", {"10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"}},
+                      {"0.0.0.0-255.255.255.255", {"0.0.0.0/0"}},
+                      {"255.255.255.255", {"255.255.255.255/32"}},
+                      {"10.0.0.255-10.0.1.0", {"10.0.0.255/32", "10.0.1.0/32"}},
+                      {"fd00::8-fd00::f", {"fd00::8/125"}},
+                      {"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", {"::/0"}}};
+  for (const auto& row : rows) {
+    CAPTURE(row.range);
+    std::vector<std::string> found;
+    for (const auto& prefix : prefixes_of(IpRange::parse(row.range).value())) found.push_back(to_text(prefix));
+    CHECK(found == std::vector<std::string>(row.prefixes.begin(), row.prefixes.end()));
+  }
+}

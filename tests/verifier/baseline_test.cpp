@@ -35,6 +35,29 @@ TEST_CASE("baseline statement: is an in-toto statement about the UKI") {
   CHECK(statement["subject"][0]["digest"]["sha256"] == statement["predicate"]["uki_sha256"]);
 }
 
+TEST_CASE("baseline statement: settings are kept, and each area has a name") {
+  auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
+  for (int area = 0; area <= static_cast<int>(SettingArea::file); ++area) {
+    const auto value = static_cast<SettingArea>(area);
+    CHECK(parse_setting_area(to_text(value)) == value);
+    baseline.settings.push_back({value, "a", "1", "/etc/a", "KSPP", "why"});
+  }
+  CHECK_FALSE(parse_setting_area(""));
+  baseline.settings.push_back({SettingArea::socket, "tcp 0.0.0.0:22", "", "", "", ""});
+  const auto text = codec::encode_baseline_statement(baseline);
+  CHECK(codec::decode_baseline_statement(as_bytes(text)).value() == baseline);
+  const auto damaged = [&](const std::function<void(nlohmann::json&)>& damage) {
+    auto document = nlohmann::json::parse(text);
+    damage(document["predicate"]["settings"]);
+    return !codec::decode_baseline_statement(bytes(document));
+  };
+  CHECK(damaged([](auto& settings) { settings[0]["area"] = "ssh"; }));
+  CHECK(damaged([](auto& settings) { settings[0].erase("value"); }));
+  CHECK(damaged([](auto& settings) { settings[0]["relaxed"] = true; }));
+  CHECK(damaged([](auto& settings) { settings[0]["why"] = "x"; }));
+  CHECK(damaged([](auto& settings) { settings = "none"; }));
+}
+
 TEST_CASE("platform statement: what is encoded is decoded") {
   const auto platform = example_platform();
   const auto text = codec::encode_platform_statement(platform);

@@ -17,6 +17,7 @@ Evidence example() {
   evidence.ek_certificate = {3};
   evidence.os_release = "ID=debian\n";
   evidence.agent_version = "0.1";
+  evidence.report = NodeReport{{{"sshd", "port 22\n"}, {"nft.error", "there is no /usr/sbin/nft"}}};
   return evidence;
 }
 
@@ -56,6 +57,12 @@ TEST_CASE("evidence: malformed files are refused") {
       {"nonce as number", [](auto& e) { e["nonce"] = 5; }},
       {"no quote", [](auto& e) { e.erase("quote"); }},
       {"quote as text", [](auto& e) { e["quote"] = ""; }},
+      {"report as array", [](auto& e) { e["report"] = nlohmann::json::array(); }},
+      {"report with a part that is no text", [](auto& e) { e["report"]["sshd"] = 1; }},
+      {"report with too many parts",
+       [](auto& e) {
+         for (int i = 0; i < 200; ++i) e["report"][std::to_string(i)] = "";
+       }},
       {"unknown member of the quote", [](auto& e) { e["quote"]["pcrs"] = ""; }},
   };
   for (const auto& row : rows) {
@@ -90,6 +97,10 @@ TEST_CASE("quote binding: as the format says, and every field counts") {
       [](Evidence& e) { e.userspace_log = {0}; },
       [](Evidence& e) { e.channel_binding = {7}; },
       [](Evidence& e) { e.ima_log = {0}; },
+      [](Evidence& e) { e.report = NodeReport{}; },
+      [](Evidence& e) {
+        e.report = NodeReport{{{"sshd", "port 22"}}};
+      },
       [](Evidence& e) {
         e.node = "", e.nonce = {0xAA, 'n'};
       },

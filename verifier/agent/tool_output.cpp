@@ -16,7 +16,7 @@ namespace ingot::agent {
 namespace {
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds patience{20};
+constexpr std::chrono::seconds patience{120};
 constexpr std::size_t error_cap_bytes = 400;
 constexpr std::size_t chunk_bytes = 64u << 10;
 

@@ -121,4 +121,23 @@ std::vector<IpRange> subtract(std::vector<IpRange> from, const std::vector<IpRan
   return from;
 }
 
+std::vector<IpPrefix> prefixes_of(const IpRange& range) {
+  std::vector<IpPrefix> out;
+  std::optional<IpAddress> at = range.first;
+  while (at && *at <= range.last) {
+    IpPrefix widest{*at, address_bits(at->family)};
+    // One bit shorter at a time, as long as it starts where we are and stays inside.
+    for (unsigned length = widest.length; length-- > 0;) {
+      const auto mask = static_cast<std::uint8_t>(0x80u >> length % 8);
+      if ((at->bytes[length / 8] & mask) != 0) break;
+      const IpPrefix wider{*at, length};
+      if (range.last < wider.last()) break;
+      widest = wider;
+    }
+    out.push_back(widest);
+    at = next(widest.last());
+  }
+  return out;
+}
+
 }  // namespace ingot

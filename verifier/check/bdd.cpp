@@ -1,7 +1,6 @@
 #include "bdd.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace ingot::check {
 namespace {
@@ -131,25 +130,6 @@ Set Bdd::forget_from(Set a, Field field) {
 }
 
 Set Bdd::forget(Set a, Field field) { return forget_from(a, field); }
-
-Set Bdd::exchange(Set a, Field one, Field other, std::vector<Set>& known) {
-  if (a <= everything) return a;
-  if (known[a] != UINT32_MAX) return known[a];
-  const auto at = nodes_[a];
-  auto bit = at.bit;
-  if (bit >= one.first && bit < one.first + one.width)
-    bit = bit - one.first + other.first;
-  else if (bit >= other.first && bit < other.first + other.width)
-    bit = bit - other.first + one.first;
-  const auto low = exchange(at.low, one, other, known), high = exchange(at.high, one, other, known);
-  const auto set = node(bit, nothing, everything);
-  return known[a] = either(without(low, set), both(high, set));
-}
-
-Set Bdd::swapped(Set a, Field one, Field other) {
-  std::vector<Set> known(nodes_.size(), UINT32_MAX);
-  return exchange(a, one, other, known);
-}
 
 Wide Bdd::least(Set a, Field field) {
   // Only bits of the field are left: then its least member is the way that keeps low.

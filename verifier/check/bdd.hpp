@@ -39,8 +39,6 @@ class Bdd {
   Set none_of(Set a) { return without(everything, a); }
   /// Whatever the field's bits are: existential quantification.
   Set forget(Set a, Field field);
-  /// The two fields, of one width, change places.
-  Set swapped(Set a, Field one, Field other);
   /// The least value that the field has in a member. Precondition: `a` is not empty.
   Wide least(Set a, Field field);
 
@@ -68,7 +66,6 @@ class Bdd {
   Set node(std::uint32_t bit, Set low, Set high);
   Set combine(Operation operation, Set a, Set b);
   Set forget_from(Set a, Field field);
-  Set exchange(Set a, Field one, Field other, std::vector<Set>& known);
   void grow_table();
   Memo& memo(Operation operation, Set a, Set b);
 

@@ -57,9 +57,24 @@ Set Network::sources(End end) {
   return out;
 }
 
+/// By the most specific route, as the kernel decides.
+Set Network::routed(End end) {
+  Set out = nothing;
+  const auto& interfaces = host(end.host).interfaces;
+  for (const auto& route : interface(end).routes) {
+    auto own = packets_->address(field::destination, route);
+    for (std::size_t i = 0; i < interfaces.size(); ++i)
+      for (const auto& other : interfaces[i].routes)
+        if (i != end.interface && other != route && route.contains(other))
+          own = packets_->without(own, packets_->address(field::destination, other));
+    out = packets_->either(out, own);
+  }
+  return out;
+}
+
 Set Network::destinations(End end) {
   if (!host(end.host).ruleset) return everything;
-  Set out = packets_->addresses(field::destination, interface(end).routes);
+  Set out = routed(end);
   for (const auto& range : {link_local, multicast_v4, broadcast_v4, multicast_v6})
     out = packets_->either(out, packets_->address(field::destination, range));
   return out;
@@ -75,6 +90,7 @@ void Network::open_gates(std::size_t index) {
     gate.may_send = firewall.sent(outgoing, name, Bound::may);
     gate.must_send = firewall.is_open() ? firewall.sent(outgoing, name, Bound::must) : gate.may_send;
     gate.may_receive = firewall.received(universe_, name, Bound::may);
+    gate.first_receive = first_of(gate.may_receive, index);
     gate.must_receive = firewall.is_open() ? firewall.received(universe_, name, Bound::must) : gate.may_receive;
   }
 }
@@ -145,11 +161,9 @@ void Network::route_on(const Edge& edge, std::size_t router, std::size_t in) {
     if (was_here) continue;
     const auto& leaving = host(router).interfaces[out];
     auto packets = packets_->both(edge.sent, universe_);
-    if (!firewalls_[router]->translates())
-      packets = packets_->both(packets, packets_->addresses(field::destination, leaving.routes));
+    if (!firewalls_[router]->translates()) packets = packets_->both(packets, routed({router, out}));
     packets = first_of(firewalls_[router]->forwarded(packets, name, leaving.name, Bound::may), router);
-    packets = packets_->both(packets_->forget(packets, field::state),
-                             packets_->addresses(field::destination, leaving.routes));
+    packets = packets_->both(packets_->forget(packets, field::state), routed({router, out}));
     if (packets == nothing) continue;
     auto next = edge;
     next.routers.emplace_back(End{router, in}, End{router, out});
@@ -211,7 +225,8 @@ Result<void> Network::explore() {
 Set Network::lost(End from, End to, Set packets) {
   const auto& sender = gates_[from.host][from.interface];
   const auto& receiver = gates_[to.host][to.interface];
-  return packets_->without(packets, packets_->both(sender.must_send, receiver.must_receive));
+  return packets_->either(packets_->without(packets, sender.must_send),
+                          packets_->without(packets, receiver.must_receive));
 }
 
 bool Network::can_pass(End from, End to, Set packets) {

@@ -57,11 +57,13 @@ class Network {
     Set may_send = nothing;
     Set must_send = nothing;
     Set may_receive = nothing;
+    Set first_receive = nothing;  ///< of these, packets that may come first
     Set must_receive = nothing;
   };
   void open_gates(std::size_t host);
   Set sources(End end);
   Set destinations(End end);
+  Set routed(End end);
   Set first_of(Set packets, std::size_t host);
   Set received(const Edge& edge);
   void spread(Edge edge);

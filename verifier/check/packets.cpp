@@ -98,6 +98,10 @@ Packet PacketSets::example(Set set) {
   // Unicast that a socket can use without more ado: no 0.0.0.0/8, ::, link-local or multicast.
   for (const auto address : {field::destination, field::source})
     prefer(between({address.first, 8}, 1, family_is_v6(set) ? 0xfd : 0xdf));
+  // Nor, in most networks, a broadcast.
+  if (!family_is_v6(set))
+    for (const auto address : {field::destination, field::source})
+      prefer(between({static_cast<std::uint16_t>(address.first + 24), 8}, 1, 254));
   prefer(between(field::destination_port, 1, UINT16_MAX));
   prefer(between(field::source_port, 40000, 60000));
   Packet out;
@@ -121,7 +125,8 @@ Packet PacketSets::example(Set set) {
   prefer(equal(last_bit, ~out.destination.bytes[address_bits(family) / 8 - 1] & 1));
   out.source = address_of(family, take(part_of(field::source, family)));
   out.source_port = static_cast<std::uint16_t>(take(field::source_port));
-  if (out.protocol == protocol::udp && forget(set, field::vni) != set) out.vni = static_cast<std::uint32_t>(take(field::vni));
+  if (out.protocol == protocol::udp && forget(set, field::vni) != set)
+    out.vni = static_cast<std::uint32_t>(take(field::vni));
   return out;
 }
 

@@ -29,20 +29,6 @@ Set later(PacketSets& sets, Set first, std::uint8_t flags) {
   return sets.both(sets.forget(sets.either(tcp, others), field::state), sets.state(PacketState::established));
 }
 
-/// What answers these requests.
-Set replies(PacketSets& sets, Set requests) {
-  Set icmp = nothing;
-  for (const auto& [number, type] : {std::pair{protocol::icmp, 8}, std::pair{protocol::icmpv6, 128}}) {
-    const auto asked =
-        sets.both(requests, sets.service({number, static_cast<std::uint16_t>(type), static_cast<std::uint16_t>(type)}));
-    const auto answer = answer_of(number, static_cast<std::uint16_t>(type));
-    icmp = sets.either(
-        icmp, sets.both(sets.forget(asked, field::destination_port), sets.equal(field::destination_port, *answer)));
-  }
-  const auto others = sets.swapped(sets.both(requests, sets.with_ports()), field::source_port, field::destination_port);
-  return later(sets, sets.swapped(sets.either(icmp, others), field::source, field::destination), syn_ack);
-}
-
 }  // namespace
 
 Claims::Claims(const Topology& topology, Network& network)
@@ -53,6 +39,11 @@ Claims::Claims(const Topology& topology, Network& network)
     infrastructure_ = sets_.either(infrastructure_, packets);
   }
   report.rule_count = network.rule_count();
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < topology.hosts.size(); ++i) places[topology.hosts[i].name] = i;
+  for (const auto& flow : topology.flows)
+    for (const auto& from : flow.from)
+      for (const auto& to : flow.to) flows_[{places.at(from), places.at(to)}].push_back(&flow);
 }
 
 bool Claims::is_named(const std::vector<std::string>& names, std::size_t host) const {
@@ -91,6 +82,30 @@ Set Claims::requests(const Flow& flow, const Connection& connection) {
   const auto odd = sets_.either(sets_.both(sets_.protocol(protocol::icmp), sets_.family(IpFamily::v6)),
                                 sets_.both(sets_.protocol(protocol::icmpv6), sets_.family(IpFamily::v4)));
   return sets_.both(sets_.without(out, odd), sets_.state(PacketState::fresh));
+}
+
+/// What answers a flow's requests: its services' ports, or the answers of ICMP, at the source.
+Set Claims::replies(const Flow& flow, const Connection& connection) {
+  Set ports = flow.services.empty() ? sets_.with_ports() : nothing;
+  Set icmp = nothing;
+  for (const auto& one : flow.services) {
+    if (!one.protocol) ports = sets_.either(ports, sets_.with_ports());
+    if (!one.protocol) continue;
+    const auto number = sets_.protocol(*one.protocol);
+    const auto answer = answer_of(*one.protocol, one.first);
+    if (answer)
+      icmp = sets_.either(icmp, sets_.both(number, sets_.equal(field::destination_port, *answer)));
+    else
+      ports = sets_.either(ports, sets_.both(sets_.both(number, sets_.with_ports()),
+                                             sets_.between(field::source_port, one.first, one.last)));
+  }
+  ports = sets_.both(ports, sets_.between(field::destination_port, first_ephemeral, UINT16_MAX));
+  icmp = sets_.both(icmp, sets_.either(sets_.both(sets_.protocol(protocol::icmp), sets_.family(IpFamily::v4)),
+                                       sets_.both(sets_.protocol(protocol::icmpv6), sets_.family(IpFamily::v6))));
+  auto out = sets_.both(sets_.either(ports, icmp), sets_.well_formed());
+  out = sets_.both(out, sets_.both(network_.addresses(field::source, connection.to),
+                                   network_.addresses(field::destination, connection.from)));
+  return later(sets_, out, syn_ack);
 }
 
 Violation Claims::lost_packet(const Flow& flow, End from, End to, Set lost, std::string what) {
@@ -149,7 +164,7 @@ std::optional<Violation> Claims::broken(const Flow& flow, const Connection& conn
     return lost_packet(flow, from, to, lost, "a first packet");
   if (const auto lost = network_.lost(from, to, later(sets_, first, ack)); lost != nothing)
     return lost_packet(flow, from, to, lost, "a later packet");
-  if (const auto lost = network_.lost(to, from, replies(sets_, first)); lost != nothing)
+  if (const auto lost = network_.lost(to, from, replies(flow, connection)); lost != nothing)
     return lost_packet(flow, to, from, lost, "a reply");
   if (auto found = unknown_neighbours(flow, connection, first)) return found;
   return broken_below(flow, connection);
@@ -183,11 +198,10 @@ Set Claims::allowed(const Edge& edge) {
   const auto& segment = network_.interface(edge.to).segment;
   const auto ends =
       sets_.both(network_.addresses(field::source, edge.from), network_.addresses(field::destination, edge.to));
-  for (const auto& flow : topology_.flows) {
-    if (!is_named(flow.from, edge.from.host) || !is_named(flow.to, edge.to.host)) continue;
-    if (!flow.segment.empty() && flow.segment != segment) continue;
-    out = sets_.either(out, sets_.both(ends, services(flow.services)));
-  }
+  if (const auto found = flows_.find({edge.from.host, edge.to.host}); found != flows_.end())
+    for (const auto* flow : found->second)
+      if (flow->segment.empty() || flow->segment == segment)
+        out = sets_.either(out, sets_.both(ends, services(flow->services)));
   // What carries overlays between their members.
   for (std::size_t i = 0; i < network_.host(edge.to.host).interfaces.size(); ++i) {
     const End over{edge.to.host, i};

@@ -1,6 +1,8 @@
 // The claims of a topology, held against its network.
 #pragma once
 
+#include <map>
+
 #include "network.hpp"
 
 namespace ingot::check {
@@ -28,6 +30,7 @@ class Claims {
   };
   std::vector<Connection> connections(const Flow& flow);
   Set requests(const Flow& flow, const Connection& connection);
+  Set replies(const Flow& flow, const Connection& connection);
   std::optional<Violation> broken(const Flow& flow, const Connection& connection);
   std::optional<Violation> broken_below(const Flow& flow, const Connection& connection);
   std::optional<Violation> unknown_neighbours(const Flow& flow, const Connection& connection, Set requests);
@@ -45,6 +48,7 @@ class Claims {
   Network& network_;
   PacketSets& sets_;
   Set infrastructure_ = nothing;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<const Flow*>> flows_;  ///< by both hosts
 };
 
 /// The destination ports, protocol by protocol, that packets have; at most 32 entries.

@@ -148,11 +148,11 @@ Result<Statement> decode_mangle(const Value& content) {
   return out;
 }
 
-/// Adding to a set never changes a packet's way, unless a limit is part of what is added.
+/// Adding to a set is a match, too: packets without what is added, a full set or a limit within end the rule.
 Statement decode_set_statement(const Value& whole, const Value& content) {
   Statement out;
   out.text = compact(whole);
-  out.kind = json::find(content, "stmt") != nullptr ? Statement::Kind::sometimes : Statement::Kind::harmless;
+  out.kind = Statement::Kind::sometimes;
   // The set's name, so that the decoder of the ruleset can mark it.
   if (const Value* set = json::find(content, "set")) out.right = decode_nft_value(*set);
   return out;

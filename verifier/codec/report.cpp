@@ -196,7 +196,7 @@ Result<std::map<std::string, std::vector<std::string>>> decode_facts(std::string
   std::map<std::string, std::vector<std::string>> facts;
   for (const auto line : lines(text)) {
     const auto fields = split(line, '\t');
-    if (fields.front().empty()) return malformed_line("a name and facts", line);
+    if (fields.front().empty() || fields.size() < 2) return malformed_line("a name and facts", line);
     const auto [place, added] = facts.try_emplace(std::string(fields.front()));
     if (!added) return malformed_line("a name that is not there yet", line);
     for (std::size_t i = 1; i < fields.size(); ++i) place->second.emplace_back(fields[i]);

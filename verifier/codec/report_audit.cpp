@@ -81,6 +81,17 @@ std::string canonical_action(std::string_view text) {
   return parts.size() == 2 ? fmt::format("{},{}", parts[0], parts[1]) : std::string(text);
 }
 
+/// Two fields that are compared, in the order of their names: the kernel keeps no other.
+std::string canonical_comparison(std::string_view text) {
+  const auto start = text.find_first_of("=!");
+  const auto end = text.find_first_not_of("=!", start);
+  if (start == text.npos || end == text.npos) return fmt::format("-C {}", text);
+  auto left = text.substr(0, start), right = text.substr(end);
+  const auto sign = text.substr(start, end - start);
+  if (right < left) std::swap(left, right);
+  return fmt::format("-C {}{}{}", left, sign, right);
+}
+
 bool add_option(AuditRule& rule, std::string_view option, std::string_view value) {
   if (option == "-a" || option == "-A")
     rule.action = canonical_action(value);
@@ -93,7 +104,7 @@ bool add_option(AuditRule& rule, std::string_view option, std::string_view value
   else if (option == "-F")
     add_field(rule, value);
   else if (option == "-C")
-    rule.fields.insert(fmt::format("-C {}", value));
+    rule.fields.insert(canonical_comparison(value));
   else if (option == "-S")
     for (const auto call : split(value, ',')) rule.calls.emplace(call);
   else

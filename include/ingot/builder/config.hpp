@@ -27,7 +27,13 @@ struct ConfigPart {
   std::vector<ExtraFile> files;
   std::vector<Link> links;
   std::vector<std::string> removed;  ///< paths that the base may have and the node must not
-  std::vector<Setting> settings;     ///< what must be in force on the running node
+  struct Mode {
+    std::string path;
+    unsigned mode = 0;  ///< permission bits with set-id and sticky: 07777
+  };
+  std::vector<Mode> modes;         ///< of files that the base has; others are passed over
+  std::vector<std::string> fstab;  ///< lines of /etc/fstab (fstab(5)), which several subjects share
+  std::vector<Setting> settings;   ///< what must be in force on the running node
 };
 
 /// Where the data partition is found. The one place to change when it becomes the inside of a LUKS volume.
@@ -52,9 +58,21 @@ std::vector<BastionTarget> bastion_targets(const Site& site, std::string_view ba
 /// and render_accounts'. Error (internal) when complete_shipping() was not called before.
 Result<ConfigPart> render_bastion(const Profile& profile);
 
-/// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, extra files.
-/// Error (missing) when the tree is not one that systemd can boot.
-Result<Tree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+/// Everything the settings table delivers (builder/config/README.md): kernel, SSH, accounts, audit, services. A pure
+/// function; the tree only tells which set-id files and accounts the base has.
+Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree);
+
+/// A node's tree, and what must be in force on it.
+struct NodeTree {
+  Tree tree;
+  std::vector<Setting> settings;
+};
+
+/// The base tree as the profile wants it: root locked, no way into a shell, image identity, agent, the subjects' parts,
+/// and the profile's own [files] last. Error (missing) when the tree is not one that systemd can boot.
+Result<NodeTree> apply_profile(Tree base, const Profile& profile, const AgentFiles& agent);
+/// Adds one subject's part: first what it removes, then files, links and modes.
+Result<void> apply_part(Tree& tree, const ConfigPart& part);
 
 /// /var is not part of the image: it starts empty at each boot, or lies on the node's own disk. What the tree has there
 /// becomes rules for systemd-tmpfiles (tmpfiles.d(5)) that make it again, with the content of its files below

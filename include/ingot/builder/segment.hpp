@@ -20,6 +20,8 @@ Result<check::Topology> topology_of(const Site& site, const Rulesets& rulesets);
 /// Loads a ruleset into the kernel, in a network namespace of its own, and reads it back. Errors: malformed (nft refuses
 /// it), missing (no nft), tool_failed (no namespaces here).
 Result<codec::NftRuleset> ruleset_of_kernel(const std::string& text);
+/// The same as `nft --json` prints it (libnftables-json(5)).
+Result<Buffer> ruleset_json_of_kernel(const std::string& text);
 
 /// The site as a picture: planes as bars, roles and zones as boxes on them, flows as arrows, all text in the SVG.
 std::string render_segment_map(const Site& site, const check::SegmentReport& report);

@@ -67,6 +67,8 @@ struct IpRange {
 /// One address, or "first-last": what nft takes as an element of an interval set.
 std::string to_text(const IpRange& range);
 bool overlap(const IpRange& a, const IpRange& b);
+/// The fewest prefixes that make up the range, in order.
+std::vector<IpPrefix> prefixes_of(const IpRange& range);
 /// What is in `from` and in none of `taken`, in order.
 std::vector<IpRange> subtract(std::vector<IpRange> from, const std::vector<IpRange>& taken);
 

@@ -43,6 +43,45 @@ struct ExtraFile {
   std::uint32_t gid = 0;
 };
 
+/// A row of the settings table that a profile changes or drops, [hardening.relax].
+struct Relaxation {
+  std::optional<std::string> value;  ///< in the form in which the node reports it; nothing: the row is dropped
+  std::string why;                   ///< never empty; ends up in the baseline
+};
+
+/// [hardening]: how the settings table (include/ingot/builder/settings.hpp) applies to this profile.
+struct Hardening {
+  bool gpu = false;                           ///< the variant without what GPU, RDMA and container work cannot bear
+  std::map<std::string, Relaxation> relaxed;  ///< by row: "sysctl.kernel.yama.ptrace_scope"
+};
+
+/// [ssh]: who may log in, and how they prove who they are. Disabled, the daemon is not in the image.
+struct Ssh {
+  bool enabled = false;
+  std::vector<std::string> ca;    ///< public keys of the CAs that sign users' certificates, one line each
+  std::vector<std::string> from;  ///< CIDR prefixes that connections may come from; a node's: the bastion's
+  Buffer revoked;                 ///< KRL or list of public keys (ssh-keygen(1), "KEY REVOCATION LISTS"); may be empty
+  std::string onward_principal;   ///< a node's: bastions' certificates with it log in as any user; empty: none
+  bool host_certificate = false;  ///< the node presents a certificate for its host key, put beside it by enrolment
+};
+
+/// [time]: whom the node asks, and who may ask it.
+struct TimeSources {
+  std::vector<std::string> servers;  ///< addresses or names
+  std::vector<std::string> serves;   ///< CIDR prefixes; only with chrony
+};
+
+/// [users.NAME]: a person or a job that may log in. No account has a password.
+struct User {
+  std::string name;
+  std::uint32_t uid = 0;            ///< >= 1000, unique; the group of the same name has the same number
+  std::vector<std::string> groups;  ///< further ones, of the base tree
+  std::string shell = "/bin/bash";
+  std::vector<std::string> principals;       ///< certificates with one of these log in as this user
+  std::vector<std::string> authorized_keys;  ///< plain public keys, one line each
+  std::vector<std::string> sudo;             ///< commands as root, in sudoers' form: "/usr/bin/systemctl restart nginx"
+};
+
 struct Profile {
   std::string name;            ///< [a-z0-9][a-z0-9-]{0,62}
   std::uint64_t version = 1;   ///< monotonic, >= 1
@@ -109,6 +148,10 @@ struct Profile {
     TextLocation at;                    ///< of the table, for what only shows later
   } bastion;
   std::vector<ExtraFile> files;
+  Hardening hardening;
+  Ssh ssh;
+  TimeSources time;
+  std::map<std::string, User> users;  ///< by name
 
   /// The site's word on this profile's role; null without a site.
   [[nodiscard]] const SiteRole* site_role() const { return site ? site->role(role) : nullptr; }
