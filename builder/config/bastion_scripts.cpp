@@ -30,6 +30,7 @@ fingerprint() { ssh-keygen -l -f - | cut -d ' ' -f 2; }
 # What opened this session, in one word: sshd says it in a file (ExposeAuthInfo), the CA chose id and serial.
 proof_of() {
   read -r method type key rest <"$SSH_USER_AUTH"
+  [ "$method" = publickey ] || return 0
   case $type in
     *-cert-*)
       printf '%s %s\n' "$type" "$key" | ssh-keygen -L -f - |

@@ -136,6 +136,8 @@ TEST_CASE("bastion: sessions are opened, recorded, and there is no way around") 
   says("login.terminal", "t-42");
   CHECK(told.at("login.terminal").ends_with("|5"));
   CHECK(told.at("login.escape") == "0");
+  says("login.password", "length 14");
+  CHECK(told.at("record.password") == "0");
 
   // Who, by which certificate, from where, to where; what was shown, what was typed.
   says("record.list", "ops : ");
@@ -159,7 +161,7 @@ TEST_CASE("bastion: sessions are opened, recorded, and there is no way around") 
     CHECK_FALSE(has(value, "PRIVATE KEY"));
     ++ways;
   }
-  CHECK(ways >= 40);
+  CHECK(ways >= 38);
   for (const auto* name : {"around.scp_old", "around.rsync"}) says(name, "files are not copied");
   for (const auto* name :
        {"around.bastion", "around.loopback", "around.loopback_v6", "around.mapped", "around.outside"})
