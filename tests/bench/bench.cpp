@@ -149,9 +149,9 @@ std::vector<std::string> build_command(const Bench& bench, const std::string& pr
 
 /// The profile with one line of its configuration changed, so that no earlier run has built it.
 Result<void> write_profile(const Bench& bench, const std::string& name, const std::string& extra = {}) {
-  const auto text = TRY(read_file(bench.source + "/profiles/inference.toml", mib));
+  const auto text = TRY(read_file(bench.source + "/profiles/standalone.toml", mib));
   std::string profile(as_text(text));
-  const std::string line = "This is an inference node";
+  const std::string line = "This is a node";
   profile.replace(profile.find(line), line.size(), line + " " + to_hex(crypto::random_bytes(8)));
   TRY(write_file(bench.file(name), as_bytes(profile + extra)));
   for (const std::string beside : {"base.toml", "site.toml"}) {
@@ -180,7 +180,7 @@ Result<void> prepare_mkosi(const Bench& bench) {
   const auto mirror_line = TRY(builder::run_checked({.argv = {bench.peers, "mirror"}}));
   std::string mirror(as_text(mirror_line.output));
   mirror.erase(mirror.find('\n'));
-  const auto profile = TRY(builder::load_profile(bench.source + "/profiles/inference.toml"));
+  const auto profile = TRY(builder::load_profile(bench.source + "/profiles/standalone.toml"));
   std::string packages = profile.kernel.package;
   for (const auto& package : std::get<PackageBase>(profile.base).packages) packages += "," + package;
   const auto common = TRY(read_file(bench.source + "/tests/bench/mkosi.conf", mib));
@@ -205,7 +205,7 @@ Result<void> bench_cold(const Bench& bench) {
   };
   const auto ours = [&]() -> Result<void> {
     forget();
-    return tool(build_command(bench, bench.source + "/profiles/inference.toml", "image"));
+    return tool(build_command(bench, bench.source + "/profiles/standalone.toml", "image"));
   };
   const auto theirs = [&] { return tool({bench.peers, "run", bench.file("mkosi"), "mkosi", "--force", "build"}); };
   TRY(ours());

@@ -25,9 +25,9 @@ data_size = "8GiB"
 )";
 
 /// A folder with a site's authority in tls-ca.crt, as `ca = "tls-ca.crt"` finds it beside the profile.
-class Site {
+class SiteFolder {
  public:
-  Site() {
+  SiteFolder() {
     const auto keys = signer::init_keys(folder_.path() + "/keys").value();
     for (const auto* name : {"tls-ca.crt", "tls-ca.key", "db.crt"})
       std::filesystem::copy(keys.path + "/" + name, folder_.path() + "/" + name);
@@ -60,7 +60,7 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_CASE("shipping: every key reaches the value") {
-  const Site site;
+  const SiteFolder site;
   const auto profile = site.load(head + R"([shipping]
 collector = "logs.example"
 port = 20000
@@ -117,7 +117,7 @@ TEST_CASE("shipping: a mistake is told with its place and what to do") {
       {"an unknown key of the collector", "[collector]\nretention = 3\n", 9, "unknown key"},
   }));
   INFO(row.name);
-  const Site site;
+  const SiteFolder site;
   const auto profile = site.load(head + row.text);
   REQUIRE_FALSE(profile);
   const auto& error = profile.error();
@@ -129,7 +129,7 @@ TEST_CASE("shipping: a mistake is told with its place and what to do") {
 }
 
 TEST_CASE("shipping: no persistent storage, a missing package") {
-  const Site site;
+  const SiteFolder site;
   const std::string top = "name = \"n\"\nversion = 1\nrole = \"r\"\n";
   const auto no_disk = site.load(top + "[base]\npackages = [\"systemd-journal-remote\"]\n[shipping]\n");
   REQUIRE_FALSE(no_disk);
@@ -143,7 +143,7 @@ TEST_CASE("shipping: no persistent storage, a missing package") {
 }
 
 TEST_CASE("shipping: what the profile leaves open comes from the site and the key folder, or is refused") {
-  const Site site;
+  const SiteFolder site;
   auto open = site.load(head + "[shipping]\n").value();
   CHECK(render_shipping(open).error().code == ErrorCode::internal);
   auto nobody = open;
@@ -164,7 +164,7 @@ TEST_CASE("shipping: what the profile leaves open comes from the site and the ke
 }
 
 TEST_CASE("shipping: a node uploads, a collector receives, each what is theirs") {
-  const Site site;
+  const SiteFolder site;
   auto profile = site.load(head + "[shipping]\ncollector = \"fd00::10\"\nca = \"tls-ca.crt\"\n").value();
   const auto node = render_shipping(profile).value();
   CHECK(contains(text_of(node, "/etc/systemd/journal-upload.conf.d/50-ingot.conf"), "URL=https://[fd00::10]:19532\n"));
