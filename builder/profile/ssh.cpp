@@ -71,7 +71,11 @@ Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string
 
 void finish_ssh(Draft& draft) {
   auto& profile = draft.profile;
-  if (!profile.ssh.enabled || !profile.ssh.from.empty() || !profile.site) return;
+  if (!profile.ssh.enabled || !profile.site) return;
+  // Whom people reach only through the bastion must take its certificates, or nobody gets in.
+  const bool is_behind = !profile.site->bastion.empty() && profile.site->bastion != profile.role;
+  if (is_behind && profile.ssh.onward_principal.empty()) profile.ssh.onward_principal = "ingot-bastion";
+  if (!profile.ssh.from.empty()) return;
   const auto names_role = [&](const SiteFlow& flow) {
     return std::find(flow.to.begin(), flow.to.end(), profile.role) != flow.to.end();
   };

@@ -63,7 +63,6 @@ role = "training"
                                R"([ssh]
 enabled = true
 ca = ["ca.pub"]
-onward_principal = "ingot-bastion"
 host_certificate = true
 )");
     write_part(node, builder::render_settings(training, oracle_tree()).value());
