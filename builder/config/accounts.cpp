@@ -247,7 +247,6 @@ Result<ConfigPart> render_sudo(const Profile& profile) {
       "root ALL=(ALL:ALL) ALL\n";
   for (const auto& [name, user] : profile.users)
     if (!user.sudo.empty()) text += fmt::format("{} ALL=(root) NOPASSWD: {}\n", name, fmt::join(user.sudo, ", "));
-  text += bastion_sudoers(profile);
   text += "@includedir /etc/sudoers.d\n";
   add_file(part, "/etc/sudoers", text, 0440);
   return part;

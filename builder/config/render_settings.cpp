@@ -1,6 +1,5 @@
 #include <iterator>
 
-#include "bastion.hpp"
 #include "parts.hpp"
 
 namespace ingot::builder {
@@ -28,7 +27,6 @@ Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree) {
   append(all, TRY(detail::render_accounts(profile, tree)));
   append(all, TRY(detail::render_sudo(profile)));
   append(all, TRY(detail::render_ssh(profile, tree)));
-  append(all, detail::render_bastion(profile));
   append(all, TRY(detail::render_set_id(profile, tree)));
   append(all, TRY(detail::render_audit(profile, tree)));
   append(all, TRY(detail::render_services(profile, tree)));

@@ -63,6 +63,10 @@ constexpr Owned owned[] = {
     {"/etc/shadow", "[users]"},
     {"/etc/gshadow", "[users]"},
     {"/etc/pam.d/", "[users]"},
+    {"/etc/ingot/bastion-targets", "the site's flows"},
+    {"/etc/ingot/onward_known_hosts", "[bastion]"},
+    {"/etc/ingot/onward_ssh_config", "[bastion]"},
+    {"/usr/lib/ingot/", "the tables of the profile"},
 };
 
 Result<void> check_owner(const Located<std::string>& path) {

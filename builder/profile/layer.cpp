@@ -312,8 +312,9 @@ Result<void> finish_root(Draft& draft) {
 }  // namespace
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name", "version", "not_after", "role", "base", "kernel", "root", "disk", "boot", "site",
-                "network", "proxy", "shipping", "collector", "hardening", "ssh", "users", "time", "files"}));
+  TRY(top.only({"extends",   "name",    "version",   "not_after", "role",    "base",  "kernel",
+                "root",      "disk",    "boot",      "site",      "network", "proxy", "shipping",
+                "collector", "bastion", "hardening", "ssh",       "users",   "time",  "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -335,6 +336,7 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
   if (const auto table = TRY(top.table("shipping"))) TRY(apply_shipping(draft, *table, folder));
   if (const auto table = TRY(top.table("collector"))) TRY(apply_collector(draft, *table));
+  if (const auto table = TRY(top.table("bastion"))) TRY(apply_bastion(draft, *table, folder));
   return {};
 }
 
@@ -357,6 +359,7 @@ Result<Profile> finish(Draft draft) {
   TRY(finish_users(draft));
   TRY(finish_root(draft));
   TRY(finish_shipping(draft));
+  TRY(finish_bastion(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
 }

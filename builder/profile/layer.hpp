@@ -35,7 +35,7 @@ Result<void> apply_hardening(Draft& draft, const TableReader& table);
 Result<void> finish_hardening(Draft& draft);
 /// `[ssh]` and `[users]`, in ssh.cpp and users.cpp; and whether anybody can log in, when all files are applied.
 Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string& folder);
-/// Without `from`: whom the site's flows let in.
+/// What the site says where the profile does not: whom its flows let in, and the principal of its bastion.
 void finish_ssh(Draft& draft);
 Result<void> apply_users(Draft& draft, const TableReader& users);
 Result<void> finish_users(const Draft& draft);
@@ -49,6 +49,9 @@ bool is_prefix(const std::string& text);
 Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> apply_collector(Draft& draft, const TableReader& table);
 Result<void> finish_shipping(const Draft& draft);
+/// `[bastion]`, in bastion.cpp.
+Result<void> apply_bastion(Draft& draft, const TableReader& table, const std::string& folder);
+Result<void> finish_bastion(const Draft& draft);
 
 /// What only shows when all files are applied: required keys, contradictions, defaults.
 Result<Profile> finish(Draft draft);

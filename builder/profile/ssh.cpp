@@ -35,25 +35,10 @@ bool is_node_name(std::string_view text) {
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 
-/// [ssh.onward]: one address for each name; a name of DNS would let the name server choose.
-Result<void> apply_onward(Ssh& ssh, const TableReader& nodes) {
-  for (const auto& [key, node] : nodes.raw()) {
-    const std::string name(key.str());
-    if (!is_node_name(name))
-      return wrong(location(key.source(), nodes.file()), fmt::format("\"{}\" is not a node's name", name),
-                   "up to 63 of a-z, 0-9 and -");
-    const auto address = TRY(nodes.text(name));
-    if (!is_prefix(address->value + "/32") && !is_prefix(address->value + "/128"))
-      return wrong(address->at, fmt::format("{} is \"{}\", expected an IP address", name, address->value));
-    ssh.onward.insert_or_assign(name, address->value);
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string& folder) {
-  TRY(table.only({"enabled", "ca", "from", "revoked", "host_certificate", "onward", "onward_principal"}));
+  TRY(table.only({"enabled", "ca", "from", "revoked", "host_certificate", "onward_principal"}));
   auto& ssh = draft.profile.ssh;
   draft.ssh_at = table.at();
   if (const auto enabled = TRY(table.boolean("enabled"))) {
@@ -81,19 +66,23 @@ Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string
       return wrong(principal->at, fmt::format("onward_principal is \"{}\", expected a-z, 0-9 and -", principal->value));
     ssh.onward_principal = principal->value;
   }
-  if (const auto onward = TRY(table.table("onward"))) TRY(apply_onward(ssh, *onward));
   return {};
 }
 
 void finish_ssh(Draft& draft) {
   auto& profile = draft.profile;
-  if (!profile.ssh.enabled || !profile.ssh.from.empty() || !profile.site) return;
+  if (!profile.ssh.enabled || !profile.site) return;
+  // Whom people reach only through the bastion must take its certificates, or nobody gets in.
+  const bool is_behind = !profile.site->bastion.empty() && profile.site->bastion != profile.role;
+  if (is_behind && profile.ssh.onward_principal.empty()) profile.ssh.onward_principal = "ingot-bastion";
+  if (!profile.ssh.from.empty()) return;
   const auto names_role = [&](const SiteFlow& flow) {
     return std::find(flow.to.begin(), flow.to.end(), profile.role) != flow.to.end();
   };
   for (const auto& flow : profile.site->flows) {
-    const bool is_ssh = std::any_of(flow.ports.begin(), flow.ports.end(),
-                                    [](const FlowPort& port) { return port.contains({FlowProtocol::tcp, 22, 22}); });
+    const bool is_ssh = std::any_of(flow.ports.begin(), flow.ports.end(), [](const FlowPort& port) {
+      return port.contains({FlowProtocol::tcp, 22, 22});
+    });
     if (!is_ssh || !names_role(flow)) continue;
     for (const auto& source : flow.from)
       for (const auto& range : addresses_on(*profile.site, source, flow.plane))

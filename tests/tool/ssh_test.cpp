@@ -9,34 +9,14 @@
 #include "ingot/base/output.hpp"
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/profile.hpp"
-#include "tool.hpp"
+#include "oracle_tree.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
+using ingot::test::oracle_tree, ingot::test::oracles, ingot::test::write_part;
 namespace fs = std::filesystem;
 
 namespace {
-
-const std::string oracles = std::string(INGOT_BUILD) + "/../oracles";
-
-/// The oracles' tree as far as the settings ask for it: accounts, programs, modules of PAM.
-Tree oracle_tree() {
-  Tree tree;
-  for (const auto* folder : {"etc", "usr/bin", "usr/sbin", "usr/lib"})
-    for (const auto& found : fs::recursive_directory_iterator(oracles + "/" + folder)) {
-      const auto path =
-          "/" + fs::relative(found.path().parent_path(), oracles).string() + "/" + found.path().filename().string();
-      if (found.is_symlink()) {
-        REQUIRE(tree.put_symlink(path, fs::read_symlink(found.path()).string()));
-      } else if (found.is_regular_file()) {
-        const bool is_config = path.starts_with("/etc/");
-        REQUIRE(tree.put_file(path, is_config ? read_file(found.path().string(), 1u << 24).value() : Buffer{},
-                              static_cast<unsigned>(found.status().permissions())));
-      }
-    }
-  REQUIRE(tree.put_symlink("/bin", "usr/bin"));
-  return tree;
-}
 
 class World {
  public:
@@ -54,14 +34,7 @@ class World {
     const auto part = render_settings(*profile, oracle_tree());
     if (!part) FAIL(describe(part.error()));
     settings = part->settings;
-    for (const auto& file : part->files) {
-      const auto target = path("files") + file.path;
-      fs::create_directories(fs::path(target).parent_path());
-      REQUIRE(write_file(target, file.content));
-      fs::permissions(target, static_cast<fs::perms>(file.mode));
-    }
-    std::ofstream removed(path("files.removed"));
-    for (const auto& gone : part->removed) removed << gone << "\n";
+    write_part(path("files"), *part);
   }
   [[nodiscard]] std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
 
@@ -167,39 +140,4 @@ TEST_CASE("ssh: a revoked certificate is refused") {
   test::output_of({"ssh-keygen", "-q", "-k", "-f", before.path("files") + "/etc/ssh/revoked", "-s",
                    before.path("ca.pub"), before.path("id-cert.pub")});
   CHECK(before.run("$S -b 10.0.0.5 alice@10.0.1.1 true").exit_code != 0);
-}
-
-TEST_CASE("ssh: the bastion opens the onward session and records it, and nothing else") {
-  // Node and bastion are one machine here: the onward session goes to a second sshd without ForceCommand.
-  const World world("onward_principal = \"ingot-bastion\"\n[ssh.onward]\nnode-1 = \"10.0.1.1\"\n");
-  world.sign("ca", {"-n", "alice", "-V", "+1h"});
-  const std::string onward_key =
-      "chroot $WORLD_ROOT /usr/lib/ingot/ingot-onward-key; cp $WORLD_ROOT/var/lib/ingot/bastion/onward_key.pub " +
-      world.path("onward.pub") + "; ssh-keygen -q -s " + world.path("ca") + " -I bastion -n ingot-bastion -V +1h " +
-      world.path("onward.pub") + "; cp " + world.path("onward-cert.pub") +
-      " $WORLD_ROOT/var/lib/ingot/bastion/onward_key-cert.pub; chmod 644 $WORLD_ROOT/var/lib/ingot/bastion/*.pub; "
-      "sed '/^forcecommand/d' $WORLD_ROOT/etc/ssh/sshd_config >$WORLD_ROOT/run/node_config; "
-      "echo 'pidfile none' >>$WORLD_ROOT/run/node_config; "
-      "chroot $WORLD_ROOT /usr/sbin/sshd -f /run/node_config -p 2222; "
-      "echo '  Port 2222' >>$WORLD_ROOT/etc/ssh/onward_config; echo '  BindAddress 10.0.0.5' "
-      ">>$WORLD_ROOT/etc/ssh/onward_config; ";
-  const auto done =
-      world.run(onward_key +
-                "echo 'echo marker-$((40+2)) as $(id -un)' | $S -b 10.0.0.5 alice@10.0.1.1 node-1; "
-                "echo log:; find $WORLD_ROOT/var/log/sudo-io -type f -name 'std*' -o -name 'tty*' | sort; "
-                "chroot $WORLD_ROOT sudoreplay -l; zcat -f $WORLD_ROOT/var/log/sudo-io/alice/*/*/*/stdout");
-  const std::string text(as_text(done.output));
-  INFO(text);
-  INFO(done.error_tail);
-  CHECK(text.find("marker-42 as alice\n") < text.find("log:"));                         // the session
-  CHECK(text.rfind("marker-42 as alice\n") > text.find("log:"));                        // its record
-  CHECK(text.find("COMMAND=/usr/lib/ingot/ingot-onward node-1") != std::string::npos);  // to where
-  for (const auto* command :
-       {"-tt alice@10.0.1.1 /bin/bash", "alice@10.0.1.1 'node-1; id'", "alice@10.0.1.1 node-2",
-        "alice@10.0.1.1 cat /var/lib/ingot/bastion/onward_key", "-tt alice@10.0.1.1", "-s alice@10.0.1.1 sftp"}) {
-    INFO(command);
-    const auto refused = world.run(onward_key + "timeout 10 $S -b 10.0.0.5 " + command + " </dev/null");
-    CHECK(refused.exit_code != 0);
-    CHECK(as_text(refused.output).find("PRIVATE KEY") == std::string_view::npos);
-  }
 }

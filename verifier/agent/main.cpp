@@ -20,6 +20,7 @@
 #include "port.hpp"
 #include "queue.hpp"
 #include "report.hpp"
+#include "target.hpp"
 
 namespace {
 
@@ -37,6 +38,9 @@ constexpr const char* help_text =
     "      [--percent N] [--metrics FILE]\n"
     "  ingot-agent alerts --node ID [--socket PATH]                     on the collector: alerts from records on "
     "standard input\n"
+    "  ingot-agent target --ranges FILE --nodes FILE [--name NAME]      on a bastion: a node's address, if it may be "
+    "reached;\n"
+    "                                                                   without a name: is the file of nodes right?\n"
     "  ingot-agent report [--out FILE]                                  what is in force here, for people\n"
     "  ingot-agent --version\n"
     "\n"
@@ -66,7 +70,8 @@ const std::map<std::string, std::set<std::string>> commands = {
     {"identity", {"--key", "--out", "--tpm"}},
     {"activate", {"--challenge", "--out", "--tpm"}},
     {"queue", {"--journal", "--state", "--limit", "--percent", "--metrics"}},
-    {"alerts", {"--node", "--socket"}}};
+    {"alerts", {"--node", "--socket"}},
+    {"target", {"--ranges", "--nodes", "--name"}}};
 
 Result<Options> parse_options(const std::string& command, int argc, char** argv) {
   const auto known = commands.find(command);
@@ -172,6 +177,12 @@ Result<void> run_queue(Options options) {
   return agent::run_queue(wanted);
 }
 
+Result<void> run_target(Options options) {
+  if (options.contains("--name") && options["--name"].empty())
+    return fail(ErrorCode::usage, "--name is empty", help_hint);
+  return deliver(TRY(agent::run_target({options["--ranges"], options["--nodes"], options["--name"]})), "");
+}
+
 Result<void> run_alerts(Options options) { return agent::run_alerts({options["--node"], options["--socket"]}); }
 
 }  // namespace
@@ -189,6 +200,7 @@ int main(int argc, char** argv) {
                     : command == "identity" ? run_identity(*std::move(options))
                     : command == "queue"    ? run_queue(*std::move(options))
                     : command == "alerts"   ? run_alerts(*std::move(options))
+                    : command == "target"   ? run_target(*std::move(options))
                                             : run_activate(*std::move(options));
   return done ? 0 : report(done.error());
 }

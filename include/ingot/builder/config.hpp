@@ -33,18 +33,30 @@ struct ConfigPart {
   };
   std::vector<Mode> modes;         ///< of files that the base has; others are passed over
   std::vector<std::string> fstab;  ///< lines of /etc/fstab (fstab(5)), which several subjects share
-  std::vector<Setting> settings;  ///< what must be in force on the running node
+  std::vector<Setting> settings;   ///< what must be in force on the running node
 };
 
 /// Where the data partition is found. The one place to change when it becomes the inside of a LUKS volume.
 inline constexpr std::string_view data_device = "/dev/disk/by-partlabel/data";
 
-/// The data partition (disk.data_size): formatted on first boot, /var/lib/ingot and /var/log on it. Nothing without one.
+/// The data partition (disk.data_size): formatted on first boot, /var/lib/ingot and /var/log on it. Nothing without
+/// one.
 ConfigPart render_storage(const Profile& profile);
 /// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
 /// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
 /// complete_shipping() was not called before.
 Result<ConfigPart> render_shipping(const Profile& profile);
+
+/// Addresses of a role that the bastion may open sessions on.
+struct BastionTarget {
+  std::string role;
+  IpRange addresses;
+};
+/// Where flows of the site lead from the bastion's role to TCP port 22.
+std::vector<BastionTarget> bastion_targets(const Site& site, std::string_view bastion);
+/// [bastion]: onward sessions through sudo, recorded on the collector; ForceCommand and the account are render_ssh's
+/// and render_accounts'. Error (internal) when complete_shipping() was not called before.
+Result<ConfigPart> render_bastion(const Profile& profile);
 
 /// Everything the settings table delivers (builder/config/README.md): kernel, SSH, accounts, audit, services. A pure
 /// function; the tree only tells which set-id files and accounts the base has.

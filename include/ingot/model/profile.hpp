@@ -9,9 +9,9 @@
 
 #include "ingot/base/bytes.hpp"
 #include "ingot/base/guid.hpp"
+#include "ingot/base/result.hpp"
 #include "ingot/model/network.hpp"
 #include "ingot/model/site.hpp"
-#include "ingot/base/result.hpp"
 
 namespace ingot {
 
@@ -61,7 +61,6 @@ struct Ssh {
   std::vector<std::string> ca;    ///< public keys of the CAs that sign users' certificates, one line each
   std::vector<std::string> from;  ///< CIDR prefixes that connections may come from; a node's: the bastion's
   Buffer revoked;                 ///< KRL or list of public keys (ssh-keygen(1), "KEY REVOCATION LISTS"); may be empty
-  std::map<std::string, std::string> onward;  ///< a bastion's: names of nodes to their addresses; else empty
   std::string onward_principal;   ///< a node's: bastions' certificates with it log in as any user; empty: none
   bool host_certificate = false;  ///< the node presents a certificate for its host key, put beside it by enrolment
 };
@@ -140,6 +139,14 @@ struct Profile {
     std::uint64_t node_bytes = std::uint64_t{4} << 30;  ///< of journal kept for each node
     int keep_days = 90;                                 ///< sessions of sudo older than that are removed
   } collector;
+  /// [bastion]: this role opens and records everybody's sessions on the others.
+  struct Bastion {
+    bool enabled = false;
+    std::vector<std::string> host_ca;   ///< "TYPE BASE64" of who may vouch for nodes' host keys
+    std::vector<std::string> admins;    ///< users who may give it certificates and names of nodes
+    std::vector<std::string> auditors;  ///< users who may replay sessions, where the bastion is the collector
+    TextLocation at;                    ///< of the table, for what only shows later
+  } bastion;
   std::vector<ExtraFile> files;
   Hardening hardening;
   Ssh ssh;
