@@ -47,7 +47,8 @@ Result<MachineFiles> prepare(const BootRequest& request, const std::string& run,
   files.disk = node.disk;
   files.disk_is_overlay = node.disk_is_overlay;
   files.evidence_socket = run + "/evidence";
-  files.serial = run + "/serial";
+  // QEMU writes it where it is to stay, so that somebody can look while the machine runs.
+  files.serial = request.serial_log.empty() ? run + "/serial" : fs::absolute(request.serial_log).string();
   if (request.shape.second_disk) {
     files.second_disk = run + "/second.raw";
     TRY(write_blank_disk(files.second_disk, second_disk_bytes));
@@ -199,16 +200,11 @@ Result<Watched> boot_once(const BootRequest& request, builder::Progress& progres
   Result<void> asked;
   if (watched && watched->outcome.end == BootEnd::evidence) asked = ask_again(request, running, watched->outcome);
   const std::string console = text_of(files.serial, console_cap_bytes);
-  if (!request.serial_log.empty()) TRY(write_file(request.serial_log, as_bytes(console)));
   auto attempt = TRY(std::move(watched));
   TRY(std::move(asked));
   auto& outcome = attempt.outcome;
   outcome.serial_tail = console_tail(console, tail_lines);
-  if (request.while_running && outcome.end == BootEnd::evidence) {
-    request.while_running(outcome);
-    if (!request.serial_log.empty())
-      TRY(write_file(request.serial_log, as_bytes(text_of(files.serial, console_cap_bytes))));
-  }
+  if (request.while_running && outcome.end == BootEnd::evidence) request.while_running(outcome);
   if (request.read_tpm_afterwards && outcome.end == BootEnd::evidence && !running.machine.poll()) {
     // Killed, not asked to leave: QEMU would shut the TPM down and its PCRs would be gone.
     ::kill(running.machine.pid(), SIGKILL);
