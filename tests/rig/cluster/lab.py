@@ -19,9 +19,13 @@ def run(*argv, **options):
     return subprocess.run(argv, check=True, text=True, capture_output=True, **options).stdout
 
 
+def is_inside():
+    return os.environ.get("INGOT_LAB") == "1"
+
+
 def enter_namespace():
     """Starts this program again inside a network namespace that ends with it."""
-    if os.environ.get("INGOT_LAB") == "1":
+    if is_inside():
         run("ip", "link", "set", "lo", "up")
         return
     os.environ["INGOT_LAB"] = "1"
