@@ -11,7 +11,7 @@ namespace {
 // x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)). Without
 // `nofail`: a node that cannot keep its records does not come up to be used.
 constexpr std::string_view data_mount =
-    "{} /var/lib/ingot ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=60s 0 2";
+    "{} /var/lib/ingot ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=300s 0 2";
 constexpr std::string_view log_mount =
     "/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec,x-systemd.requires-mounts-for=/var/lib/ingot 0 0";
 
