@@ -89,7 +89,7 @@ class Machine:
         self.options = options
         self.command = [ingot, "rig", "boot", image, "--node", os.path.join(folder, f"{name}.node"), "--node-id", name,
                         "--evidence", self.evidence, "--serial", self.console, "--stay", "--cpus", "1", "--memory", "1536",
-                        "--timeout", "1200", *options]
+                        "--timeout", "1500", *options]
         for tap in taps:
             self.command += ["--tap", tap]
         self.process = None
