@@ -30,6 +30,12 @@ std::string shortened(std::string text) {
   return text.substr(0, text_bytes) + " ...";
 }
 
+/// A statement that does nothing to packets but choose among them.
+bool only_narrows(const NftStatement& statement) {
+  return statement.kind == NftStatement::Kind::match || statement.kind == NftStatement::Kind::sometimes ||
+         statement.kind == NftStatement::Kind::harmless || statement.kind == NftStatement::Kind::helper;
+}
+
 /// Linux takes packets to any of its addresses on any interface. Broadcasts are the last addresses of its networks.
 Set local_destinations(PacketSets& packets, const Host& host) {
   Set out = nothing;
@@ -73,6 +79,11 @@ Firewall::Firewall(PacketSets& packets, const Host& host)
   for (auto& chains : hooks_)
     std::stable_sort(chains.begin(), chains.end(),
                      [](const auto& a, const auto& b) { return a.chain->base->priority < b.chain->base->priority; });
+}
+
+void Firewall::keep(std::vector<Set*>& roots) {
+  roots.push_back(&local_);
+  matcher_.forget();
 }
 
 Set Firewall::restricted(Set packets, const codec::NftTable& table) {
@@ -170,8 +181,14 @@ void Firewall::note(const Walk& walk, const codec::NftRule* rule, const Match& m
 }
 
 void Firewall::rule(Walk& walk, const codec::NftRule& rule) {
-  Match match{walk.here, walk.here};
+  // Matches among themselves first: they are small, what is here is large.
+  Match match{everything, everything};
+  bool is_of_here = false;
   for (const auto& statement : rule.statements) {
+    if (!is_of_here && !only_narrows(statement)) {
+      match = {packets_.both(walk.here, match.may), packets_.both(walk.here, match.must)};
+      is_of_here = true;
+    }
     if (match.may == nothing) return;
     switch (statement.kind) {
       case NftStatement::Kind::match: {

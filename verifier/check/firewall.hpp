@@ -25,9 +25,9 @@ class Firewall {
   /// What leaves again, of what comes in. Preceding translation of destinations included: `packets` are as on the wire.
   Set forwarded(Set packets, std::string_view in, std::string_view out, Bound bound);
 
-  /// Whether some rule translates addresses: then sets before and after differ.
   /// Destinations that the host itself takes: its addresses on any interface, broadcasts, multicasts.
   [[nodiscard]] Set local() const { return local_; }
+  /// Whether some rule translates addresses: then sets before and after differ.
   [[nodiscard]] bool translates() const { return translates_; }
   [[nodiscard]] bool has_helpers() const { return has_helpers_; }
   /// False when every rule met so far was known exactly: then both bounds are the same.
@@ -35,6 +35,8 @@ class Firewall {
   [[nodiscard]] std::size_t rule_count() const { return rule_count_; }
   /// While not null, the rules that the packets meet are added to it.
   void record(std::vector<RuleHit>* hits) { hits_ = hits; }
+  /// Before Bdd::collect(): adds the sets that it cannot do without, and drops all others.
+  void keep(std::vector<Set*>& roots);
 
  private:
   struct BaseChain {

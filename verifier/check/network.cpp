@@ -25,7 +25,15 @@ Network::Network(const Topology& topology) : topology_(topology), packets_(std::
       sets.both(sets.well_formed(), sets.either(tracked, sets.both(untracked, sets.state(PacketState::untracked))));
   for (const auto& one : topology.hosts) {
     firewalls_.push_back(std::make_unique<Firewall>(sets, one));
-    gates_.emplace_back(one.interfaces.size());
+    auto& gates = gates_.emplace_back(one.interfaces.size());
+    for (std::size_t i = 0; i < one.interfaces.size(); ++i) {
+      const auto& interface = one.interfaces[i];
+      const auto own = [&](Field field) {
+        return sets.without(sets.addresses(field, interface.addresses), sets.addresses(field, interface.except));
+      };
+      gates[i].own_source = own(field::source);
+      gates[i].own_destination = own(field::destination);
+    }
   }
 }
 
@@ -43,17 +51,11 @@ std::vector<End> Network::ends_on(std::string_view segment) const {
   return out;
 }
 
-Set Network::addresses(Field field, End end) {
-  const auto& one = interface(end);
-  return packets_->without(packets_->addresses(field, one.addresses), packets_->addresses(field, one.except));
-}
-
 /// A program may bind to any address of its host. An outside world has those of its place.
 Set Network::sources(End end) {
   Set out = packets_->address(field::source, link_local);
   for (std::size_t i = 0; i < host(end.host).interfaces.size(); ++i)
-    if (host(end.host).ruleset || i == end.interface)
-      out = packets_->either(out, addresses(field::source, {end.host, i}));
+    if (host(end.host).ruleset || i == end.interface) out = packets_->either(out, from({end.host, i}));
   return out;
 }
 
@@ -93,6 +95,18 @@ void Network::open_gates(std::size_t index) {
     gate.first_receive = first_of(gate.may_receive, index);
     gate.must_receive = firewall.is_open() ? firewall.received(universe_, name, Bound::must) : gate.may_receive;
   }
+}
+
+/// What the walks through rulesets left behind goes: sets that fit into caches are several times as fast.
+void Network::collect() {
+  std::vector<Set*> roots{&universe_};
+  for (auto& one : firewalls_) one->keep(roots);
+  for (auto& host : gates_)
+    for (auto& gate : host)
+      for (auto* set : {&gate.own_source, &gate.own_destination, &gate.may_send, &gate.must_send, &gate.may_receive,
+                        &gate.first_receive, &gate.must_receive})
+        roots.push_back(set);
+  packets_->collect(roots);
 }
 
 /// Packets that may come first, for connection tracking of `host`: others belong to connections that were proven on
@@ -209,7 +223,10 @@ void Network::add_rogues() {
 }
 
 Result<void> Network::explore() {
-  for (std::size_t i = 0; i < topology_.hosts.size(); ++i) open_gates(i);
+  for (std::size_t i = 0; i < topology_.hosts.size(); ++i) {
+    open_gates(i);
+    collect();
+  }
   for (std::size_t i = 0; i < topology_.hosts.size(); ++i)
     for (std::size_t j = 0; j < host(i).interfaces.size(); ++j) {
       Edge edge;

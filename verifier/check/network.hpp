@@ -43,8 +43,10 @@ class Network {
   [[nodiscard]] End underlay(End end) const;
   /// The VXLAN packets that carry one end's packets to another's. Precondition: both are VXLAN interfaces.
   Set carriers(End from, End to);
-  /// Packets with the sources or destinations that an end has on its own segment.
-  Set addresses(Field field, End end);
+  /// Packets with the sources that an end has on its own segment.
+  [[nodiscard]] Set from(End end) const { return gates_[end.host][end.interface].own_source; }
+  /// Packets with such destinations.
+  [[nodiscard]] Set to(End end) const { return gates_[end.host][end.interface].own_destination; }
   [[nodiscard]] const Host& host(std::size_t index) const { return topology_.hosts[index]; }
   [[nodiscard]] const Interface& interface(End end) const { return host(end.host).interfaces[end.interface]; }
   [[nodiscard]] std::vector<End> ends_on(std::string_view segment) const;
@@ -54,6 +56,8 @@ class Network {
  private:
   /// What one interface lets out and in, with all states of connection tracking.
   struct Gate {
+    Set own_source = nothing;  ///< packets with the interface's addresses
+    Set own_destination = nothing;
     Set may_send = nothing;
     Set must_send = nothing;
     Set may_receive = nothing;
@@ -61,6 +65,7 @@ class Network {
     Set must_receive = nothing;
   };
   void open_gates(std::size_t host);
+  void collect();
   Set sources(End end);
   Set destinations(End end);
   Set routed(End end);

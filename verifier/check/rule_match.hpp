@@ -31,6 +31,8 @@ class RuleMatcher {
   /// One key of a verdict map.
   Match key(const codec::NftTable& table, const codec::NftExpression& left, const codec::NftValue& value, Place place,
             Tracking tracking);
+  /// Drops all sets, which Bdd::collect() would make invalid.
+  void forget() { matches_.clear(); }
 
  private:
   struct Lens;

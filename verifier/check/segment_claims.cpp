@@ -38,6 +38,11 @@ Claims::Claims(const Topology& topology, Network& network)
     if (!one.to.empty()) packets = sets_.both(packets, sets_.addresses(field::destination, one.to));
     infrastructure_ = sets_.either(infrastructure_, packets);
   }
+  const auto multicast = sets_.address(field::destination, *IpRange::parse("ff02::1:ff00:0/104"));
+  const auto unicast =
+      sets_.without(sets_.family(IpFamily::v6), sets_.address(field::destination, *IpRange::parse("ff00::/8")));
+  solicitations_ = sets_.both(sets_.service({protocol::icmpv6, 135, 135}), multicast);
+  advertisements_ = sets_.both(sets_.service({protocol::icmpv6, 136, 136}), unicast);
   report.rule_count = network.rule_count();
   std::map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < topology.hosts.size(); ++i) places[topology.hosts[i].name] = i;
@@ -70,11 +75,14 @@ std::vector<Claims::Connection> Claims::connections(const Flow& flow) {
   return out;
 }
 
+Claims::Exchange Claims::exchange(const Flow& flow) {
+  const auto first = requests(flow);
+  return {first, later(sets_, first, ack), replies(flow)};
+}
+
 /// First packets of a flow, of both families.
-Set Claims::requests(const Flow& flow, const Connection& connection) {
-  Set out = sets_.both(network_.addresses(field::source, connection.from),
-                       network_.addresses(field::destination, connection.to));
-  out = sets_.both(out, sets_.both(services(flow.services), sets_.well_formed()));
+Set Claims::requests(const Flow& flow) {
+  Set out = sets_.both(services(flow.services), sets_.well_formed());
   const auto ports = sets_.both(sets_.with_ports(), sets_.between(field::source_port, first_ephemeral, UINT16_MAX));
   out = sets_.both(out, sets_.either(ports, sets_.none_of(sets_.with_ports())));
   out = sets_.both(out, sets_.either(sets_.equal(field::tcp_flags, syn), sets_.none_of(sets_.protocol(protocol::tcp))));
@@ -85,7 +93,7 @@ Set Claims::requests(const Flow& flow, const Connection& connection) {
 }
 
 /// What answers a flow's requests: its services' ports, or the answers of ICMP, at the source.
-Set Claims::replies(const Flow& flow, const Connection& connection) {
+Set Claims::replies(const Flow& flow) {
   Set ports = flow.services.empty() ? sets_.with_ports() : nothing;
   Set icmp = nothing;
   for (const auto& one : flow.services) {
@@ -102,10 +110,7 @@ Set Claims::replies(const Flow& flow, const Connection& connection) {
   ports = sets_.both(ports, sets_.between(field::destination_port, first_ephemeral, UINT16_MAX));
   icmp = sets_.both(icmp, sets_.either(sets_.both(sets_.protocol(protocol::icmp), sets_.family(IpFamily::v4)),
                                        sets_.both(sets_.protocol(protocol::icmpv6), sets_.family(IpFamily::v6))));
-  auto out = sets_.both(sets_.either(ports, icmp), sets_.well_formed());
-  out = sets_.both(out, sets_.both(network_.addresses(field::source, connection.to),
-                                   network_.addresses(field::destination, connection.from)));
-  return later(sets_, out, syn_ack);
+  return later(sets_, sets_.both(sets_.either(ports, icmp), sets_.well_formed()), syn_ack);
 }
 
 Violation Claims::lost_packet(const Flow& flow, End from, End to, Set lost, std::string what) {
@@ -139,17 +144,12 @@ std::optional<Violation> Claims::broken_below(const Flow& flow, const Connection
 /// asks only whether it can pass at all.
 std::optional<Violation> Claims::unknown_neighbours(const Flow& flow, const Connection& connection, Set requests) {
   if (sets_.both(requests, sets_.family(IpFamily::v6)) == nothing) return std::nullopt;
-  const auto multicast = sets_.address(field::destination, *IpRange::parse("ff02::1:ff00:0/104"));
-  const auto unicast =
-      sets_.without(sets_.family(IpFamily::v6), sets_.address(field::destination, *IpRange::parse("ff00::/8")));
-  const auto solicit = sets_.both(sets_.service({protocol::icmpv6, 135, 135}), multicast);
-  const auto advert = sets_.both(sets_.service({protocol::icmpv6, 136, 136}), unicast);
   for (const auto& [from, to] :
        {std::pair{connection.from, connection.to}, std::pair{connection.to, connection.from}}) {
-    for (const auto& [packets, name] :
-         {std::pair{solicit, "a neighbour solicitation"}, std::pair{advert, "a neighbour advertisement"}}) {
+    for (const auto& [packets, name] : {std::pair{solicitations_, "a neighbour solicitation"},
+                                        std::pair{advertisements_, "a neighbour advertisement"}}) {
       if (network_.can_pass(from, to, packets)) continue;
-      auto example = sets_.both(sets_.both(packets, sets_.well_formed()), network_.addresses(field::source, from));
+      auto example = sets_.both(sets_.both(packets, sets_.well_formed()), network_.from(from));
       example = sets_.both(example, sets_.state(PacketState::untracked));
       return lost_packet(flow, from, to, example, name);
     }
@@ -157,31 +157,36 @@ std::optional<Violation> Claims::unknown_neighbours(const Flow& flow, const Conn
   return std::nullopt;
 }
 
-std::optional<Violation> Claims::broken(const Flow& flow, const Connection& connection) {
+std::optional<Violation> Claims::broken(const Flow& flow, const Exchange& exchange, const Connection& connection) {
   const auto [from, to] = connection;
-  const auto first = requests(flow, connection);
+  const auto there = sets_.both(network_.from(from), network_.to(to));
+  const auto back = sets_.both(network_.from(to), network_.to(from));
+  const auto first = sets_.both(there, exchange.first);
   if (const auto lost = network_.lost(from, to, first); lost != nothing)
     return lost_packet(flow, from, to, lost, "a first packet");
-  if (const auto lost = network_.lost(from, to, later(sets_, first, ack)); lost != nothing)
+  if (const auto lost = network_.lost(from, to, sets_.both(there, exchange.later)); lost != nothing)
     return lost_packet(flow, from, to, lost, "a later packet");
-  if (const auto lost = network_.lost(to, from, replies(flow, connection)); lost != nothing)
+  if (const auto lost = network_.lost(to, from, sets_.both(back, exchange.reply)); lost != nothing)
     return lost_packet(flow, to, from, lost, "a reply");
   if (auto found = unknown_neighbours(flow, connection, first)) return found;
   return broken_below(flow, connection);
 }
 
 void Claims::check_works() {
-  for (const auto& flow : topology_.flows)
+  for (const auto& flow : topology_.flows) {
+    const auto packets = exchange(flow);
     for (const auto& connection : connections(flow)) {
       ++report.claim_count;
-      if (auto found = broken(flow, connection)) report.violations.push_back(*std::move(found));
+      if (auto found = broken(flow, packets, connection)) report.violations.push_back(*std::move(found));
     }
+  }
   // These need one way that works, for each two hosts.
   for (const auto& flow : topology_.always) {
+    const auto packets = exchange(flow);
     std::map<std::pair<std::size_t, std::size_t>, std::optional<Violation>> worst;
     for (const auto& connection : connections(flow)) {
       const std::pair key{connection.from.host, connection.to.host};
-      auto found = broken(flow, connection);
+      auto found = broken(flow, packets, connection);
       const auto known = worst.find(key);
       if (known == worst.end() || !found) worst[key] = std::move(found);
     }
@@ -196,8 +201,7 @@ Set Claims::allowed(const Edge& edge) {
   if (edge.is_rogue) return nothing;
   Set out = nothing;
   const auto& segment = network_.interface(edge.to).segment;
-  const auto ends =
-      sets_.both(network_.addresses(field::source, edge.from), network_.addresses(field::destination, edge.to));
+  const auto ends = sets_.both(network_.from(edge.from), network_.to(edge.to));
   if (const auto found = flows_.find({edge.from.host, edge.to.host}); found != flows_.end())
     for (const auto* flow : found->second)
       if (flow->segment.empty() || flow->segment == segment)

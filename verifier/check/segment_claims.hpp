@@ -28,10 +28,17 @@ class Claims {
     End from;
     End to;
   };
+  /// The packets of a flow's connections, whatever their ends.
+  struct Exchange {
+    Set first = nothing;
+    Set later = nothing;
+    Set reply = nothing;
+  };
   std::vector<Connection> connections(const Flow& flow);
-  Set requests(const Flow& flow, const Connection& connection);
-  Set replies(const Flow& flow, const Connection& connection);
-  std::optional<Violation> broken(const Flow& flow, const Connection& connection);
+  Exchange exchange(const Flow& flow);
+  Set requests(const Flow& flow);
+  Set replies(const Flow& flow);
+  std::optional<Violation> broken(const Flow& flow, const Exchange& exchange, const Connection& connection);
   std::optional<Violation> broken_below(const Flow& flow, const Connection& connection);
   std::optional<Violation> unknown_neighbours(const Flow& flow, const Connection& connection, Set requests);
   Violation lost_packet(const Flow& flow, End from, End to, Set lost, std::string what);
@@ -48,6 +55,8 @@ class Claims {
   Network& network_;
   PacketSets& sets_;
   Set infrastructure_ = nothing;
+  Set solicitations_ = nothing;  ///< of neighbours
+  Set advertisements_ = nothing;
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Flow*>> flows_;  ///< by both hosts
 };
 
