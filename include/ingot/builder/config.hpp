@@ -62,6 +62,12 @@ Result<ConfigPart> render_bastion(const Profile& profile);
 /// one from which everything is gone that the profile does not want.
 ConfigPart render_report(const Tree& tree);
 
+/// The sockets that listen on a node of this profile, as settings alone: sshd, the proxy and its model server, time,
+/// DHCP, overlays, and whatever the site's flows lead to.
+ConfigPart render_listening(const Profile& profile, const Tree& tree);
+/// NFS of version 4 alone, where the tree has a server: one port, and no daemon that listens anywhere else.
+ConfigPart render_nfs(const Tree& tree);
+
 /// Everything the settings table delivers (builder/config/README.md): kernel, SSH, accounts, audit, services. A pure
 /// function; the tree only tells which set-id files and accounts the base has.
 Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree);
