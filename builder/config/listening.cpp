@@ -91,6 +91,13 @@ void add_time(ConfigPart& part, const Profile& profile, const Tree& tree) {
   }
 }
 
+void add_relaxed(ConfigPart& part, const Hardening& hardening) {
+  for (const auto& [name, relaxed] : hardening.relaxed)
+    if (name.starts_with(socket_prefix))
+      part.settings.push_back({SettingArea::socket, name.substr(socket_prefix.size()), relaxed.value.value_or(""), "",
+                               "profile [hardening.relax]", relaxed.why});
+}
+
 /// Twice the same row says no more than once: of the sources, the first.
 void drop_repeated(std::vector<Setting>& settings) {
   std::vector<Setting> once;
@@ -114,6 +121,7 @@ ConfigPart render_listening(const Profile& profile, const Tree& tree) {
     add_planes(part, *profile.site, *role);
     add_flows(part, profile, *role);
   }
+  add_relaxed(part, profile.hardening);
   drop_repeated(part.settings);
   return part;
 }

@@ -101,6 +101,17 @@ TEST_CASE("listening: a model server is allowed where the proxy finds it") {
   CHECK(sockets(profile) == List{"tcp *:29500-29599 allowed", "tcp 0.0.0.0:443 allowed", "tcp [::]:443 allowed"});
 }
 
+TEST_CASE("listening: a profile may allow more, with a reason that ends up in the baseline") {
+  Profile profile;
+  profile.hardening.relaxed["socket.tcp 127.0.0.1:9400"] = {"allowed", "metrics of the GPUs, for an agent on the node"};
+  profile.hardening.relaxed["sysctl.kernel.sysrq"] = {"1", "no socket"};
+  const auto settings = render_listening(profile, with_programs({})).settings;
+  REQUIRE(settings.size() == 1);
+  CHECK(settings[0].name == "tcp 127.0.0.1:9400");
+  CHECK(settings[0].value == "allowed");
+  CHECK(settings[0].relaxed == "metrics of the GPUs, for an agent on the node");
+}
+
 TEST_CASE("NFS: version 4 alone, and nobody beside it") {
   CHECK(render_nfs(with_programs({"/usr/bin/true"})).files.empty());
   const auto part = render_nfs(with_programs({"/usr/sbin/rpc.nfsd", "/usr/lib/systemd/system/rpc-statd.service"}));
