@@ -66,6 +66,11 @@ constexpr std::string_view audit_needs = R"(CapabilityBoundingSet=CAP_AUDIT_CONT
 RestrictAddressFamilies=AF_NETLINK
 IPAddressDeny=any
 )";
+/// It looks at process 1 to tell whether it is in a chroot, where it would answer nothing.
+constexpr std::string_view systemctl_needs = R"(ProtectProc=default
+ProcSubset=all
+)";
+
 struct Tool {
   std::string_view part;  ///< of the report; names socket and units
   std::string_view program;
@@ -79,8 +84,10 @@ constexpr Tool tools[] = {
     {"audit_status", "/usr/sbin/auditctl", "-s", audit_needs, false},
     {"audit_rules", "/usr/sbin/auditctl", "-l", audit_needs, false},
     {"units", "/usr/bin/systemctl",
-     "show --all --no-pager --property=Id,LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths *", "", true},
-    {"unit_files", "/usr/bin/systemctl", "list-unit-files --all --full --plain --no-legend --no-pager", "", true},
+     "show --all --no-pager --property=Id,LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths *",
+     systemctl_needs, true},
+    {"unit_files", "/usr/bin/systemctl", "list-unit-files --all --full --plain --no-legend --no-pager", systemctl_needs,
+     true},
 };
 
 void add_tool(ConfigPart& part, const Tool& tool) {
