@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "parts.hpp"
+#include "sandbox.hpp"
 #include "set_id.hpp"
 #include "settings_rows.hpp"
 
@@ -13,52 +14,13 @@ constexpr std::string_view rules_drop_in = R"([Service]
 RemainAfterExit=yes
 ExecStart=
 ExecStart=/usr/sbin/auditctl -R /etc/audit/audit.rules
-
-CapabilityBoundingSet=CAP_AUDIT_CONTROL CAP_AUDIT_READ
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-RestrictAddressFamilies=AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-UMask=0077
-IPAddressDeny=any
 )";
 
-/// auditd needs the audit socket, its log folder and its priority. A network or user namespace of its own would cut it
-/// off from the kernel (Linux, kernel/audit.c: audit_netlink_ok).
 constexpr std::string_view auditd_drop_in = R"([Service]
-CapabilityBoundingSet=CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_AUDIT_WRITE CAP_CHOWN CAP_FOWNER CAP_SYS_NICE
 OOMScoreAdjust=-1000
-NoNewPrivileges=yes
-ProtectSystem=strict
 ReadWritePaths=/run
 LogsDirectory=audit
 LogsDirectoryMode=0700
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelTunables=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-UMask=0077
-IPAddressDeny=any
 )";
 
 /// auditd.conf(5). Records leave by the journal; what auditd keeps on the node is for the case that nothing leaves.
@@ -146,8 +108,10 @@ Result<ConfigPart> render_audit(const Profile& profile, const Tree& tree) {
   }
   add_file(part, std::string(audit_rules_file), text + last, 0640);
   add_file(part, "/etc/audit/auditd.conf", fmt::format("{}{}", made_by, auditd_conf), 0640);
-  add_file(part, "/etc/systemd/system/audit-rules.service.d/ingot.conf", rules_drop_in);
-  add_file(part, "/etc/systemd/system/auditd.service.d/ingot.conf", auditd_drop_in);
+  add_file(part, "/etc/systemd/system/audit-rules.service.d/ingot.conf",
+           std::string(rules_drop_in) + sandbox_of("audit-rules.service"));
+  add_file(part, "/etc/systemd/system/auditd.service.d/ingot.conf",
+           std::string(auditd_drop_in) + sandbox_of("auditd.service"));
   want_unit(part, "auditd.service", "multi-user.target", "CIS, ANSSI-BP-028 R73");
   want_unit(part, "audit-rules.service", "multi-user.target", "CIS, ANSSI-BP-028 R73");
   return part;

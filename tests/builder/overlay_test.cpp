@@ -41,6 +41,8 @@ TEST_CASE("overlay: root cannot log in, nothing asks on the console, no identity
   CHECK(text_of(*tree, "/etc/os-release") == "ID=debian\nVERSION_ID=\"13\"\nIMAGE_ID=inference\nIMAGE_VERSION=7\n");
   for (const auto* unit : {"debug-shell.service", "rescue.service", "getty@.service", "serial-getty@.service"})
     CHECK(tree->find(std::string("/etc/systemd/system/") + unit)->link_target == "/dev/null");
+  const auto emergency = text_of(*tree, "/etc/systemd/system/emergency.service");
+  CHECK(emergency.find("SuccessAction=poweroff-force\nFailureAction=poweroff-force\n") != std::string::npos);
   CHECK(tree->find("/etc/systemd/system/multi-user.target.wants/ssh.service") == nullptr);
   CHECK(tree->find("/boot/vmlinuz-6.12") == nullptr);
   CHECK(tree->find("/boot") != nullptr);
