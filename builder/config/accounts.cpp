@@ -189,6 +189,18 @@ Result<void> add_shell_defaults(ConfigPart& part, const Tree& tree) {
   return {};
 }
 
+/// Who keeps a shell although nobody can log in, and who is in which group: everybody else is a finding.
+void add_account_settings(ConfigPart& part, const Accounts& accounts) {
+  for (const auto& row : accounts.passwd)
+    if (row[2] == "0")
+      part.settings.push_back(
+          {SettingArea::account, row[0], "uid 0, password locked", "/etc/passwd", "CIS, nobody logs in as root", ""});
+  for (const auto& row : accounts.group)
+    if (!row.back().empty())
+      part.settings.push_back(
+          {SettingArea::account, "group " + row[0], row.back(), "/etc/group", "base and profile [users]", ""});
+}
+
 void add_account_files(ConfigPart& part, const Tree& tree, const Accounts& accounts) {
   const auto put = [&](const char* path, const std::vector<Fields>& rows, unsigned mode) {
     const auto* old = tree.resolve(path);  // Debian: root:shadow 0640
@@ -234,6 +246,7 @@ Result<ConfigPart> render_accounts(const Profile& profile, const Tree& tree) {
     accounts.group.push_back({"sugroup", "x", std::string(sugroup_gid), ""});
     accounts.gshadow.push_back({"sugroup", "!", "", ""});
   }
+  add_account_settings(part, accounts);
   add_account_files(part, tree, accounts);
   add_file(part, "/usr/lib/tmpfiles.d/ingot-users.conf", homes);
   if (tree.resolve("/etc/login.defs") != nullptr) {

@@ -182,6 +182,9 @@ Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFil
   TRY(add(render_proxy(profile)));
   TRY(add(render_shipping(profile)));
   TRY(add(render_bastion(profile)));
+  TRY(add(render_nfs(tree)));
+  TRY(add(render_listening(profile, tree)));
+  TRY(add(render_report(tree)));
   if (!fstab.empty()) TRY(put_text(tree, "/etc/fstab", fstab));
   for (const auto& file : profile.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
   TRY(move_state(tree));

@@ -45,20 +45,54 @@ Result<std::string> read_value(const SettingRow& row, const Located<std::string>
   return value.value;
 }
 
-Result<Relaxation> read_relaxation(const SettingRow& row, const TableReader& entry) {
-  TRY(entry.only({"value", "drop", "why"}));
+Result<std::string> read_why(const std::string& name, const TableReader& entry) {
   const auto why = TRY(entry.text("why"));
   if (!why || why->value.find_first_not_of(' ') == std::string::npos || !is_plain(why->value))
-    return wrong(why ? why->at : entry.at(), fmt::format("{} is relaxed without a reason", row_name(row)),
+    return wrong(why ? why->at : entry.at(), fmt::format("{} is relaxed without a reason", name),
                  "add why = \"...\", one line that everybody who reads the baseline will see");
+  return why->value;
+}
+
+/// "tcp 127.0.0.1:9400", "udp *:5000-5010", "tcp [::1]:80": as a node's report names sockets
+/// (verifier/codec/report.md).
+bool is_socket(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (!(text.starts_with("tcp ") || text.starts_with("udp ")) || colon == text.npos || colon < 4) return false;
+  const auto host = text.substr(4, colon - 4);
+  const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  const auto bare = in_brackets ? host.substr(1, host.size() - 2) : host;
+  const auto address = IpAddress::parse(bare);
+  if (host != "*" && (!address || (address->family == IpFamily::v6) != in_brackets || to_text(*address) != bare))
+    return false;
+  const auto ports = FlowPort::parse(fmt::format("{}/{}", text.substr(0, 3), text.substr(colon + 1)));
+  return ports && ports->first > 0;
+}
+
+/// A socket is no row of the table: what listens follows from the site and the profile's other keys
+/// (config/listening.cpp). What more may listen is said here.
+Result<Relaxation> read_socket(const Located<std::string>& name, const TableReader& entry) {
+  if (!is_socket(std::string_view(name.value).substr(socket_prefix.size())))
+    return wrong(name.at, fmt::format("\"{}\" names no socket", name.value),
+                 "write \"socket.tcp 127.0.0.1:9400\" or \"socket.udp *:5000-5010\"; * is any address");
+  TRY(entry.only({"value", "why"}));
+  auto why = TRY(read_why(name.value, entry));
+  const auto value = TRY(entry.text("value"));
+  if (!value || value->value != "allowed")
+    return wrong(value ? value->at : entry.at(), fmt::format("{} needs value = \"allowed\"", name.value));
+  return Relaxation{value->value, std::move(why)};
+}
+
+Result<Relaxation> read_relaxation(const SettingRow& row, const TableReader& entry) {
+  TRY(entry.only({"value", "drop", "why"}));
+  auto why = TRY(read_why(row_name(row), entry));
   const auto value = TRY(entry.text("value"));
   const auto drop = TRY(entry.boolean("drop"));
   const bool drops = drop && drop->value;
   if (value.has_value() == drops)
     return wrong(entry.at(), fmt::format("{} needs either a value or drop = true", row_name(row)));
-  if (drops) return Relaxation{std::nullopt, why->value};
+  if (drops) return Relaxation{std::nullopt, std::move(why)};
   auto text = TRY(read_value(row, *value));
-  return Relaxation{std::move(text), why->value};
+  return Relaxation{std::move(text), std::move(why)};
 }
 
 std::string parameter_text(const Setting& setting) {
@@ -75,13 +109,16 @@ Result<void> apply_hardening(Draft& draft, const TableReader& table) {
   if (!relax) return {};
   for (const auto& [key, node] : relax->raw()) {
     const Located<std::string> name{std::string(key.str()), location(key.source(), relax->file())};
-    TRY(check_row(name));
+    const bool is_of_sockets = name.value.starts_with(socket_prefix);
+    if (!is_of_sockets) TRY(check_row(name));
     const auto* entry = node.as_table();
     if (entry == nullptr)
       return wrong(location(node.source(), relax->file()), fmt::format("\"{}\" is not a table", name.value),
                    "write { value = \"...\", why = \"...\" } or { drop = true, why = \"...\" }");
     const TableReader reader(*entry, relax->file(), fmt::format("\"{}\"", name.value));
-    hardening.relaxed.insert_or_assign(name.value, TRY(read_relaxation(*find_setting_row(name.value), reader)));
+    hardening.relaxed.insert_or_assign(
+        name.value,
+        TRY(is_of_sockets ? read_socket(name, reader) : read_relaxation(*find_setting_row(name.value), reader)));
   }
   return {};
 }

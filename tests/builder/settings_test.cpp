@@ -1,5 +1,7 @@
 #include "ingot/builder/settings.hpp"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <set>
@@ -124,6 +126,31 @@ TEST_CASE("settings: GPU nodes keep SMT, user namespaces, modules and fast DMA")
   }
   CHECK(find(chosen_settings(gpu, SettingArea::kernel_parameter), SettingArea::kernel_parameter, "lockdown")->value ==
         "integrity");
+}
+
+TEST_CASE("settings: sockets that a profile allows, in the words of a report") {
+  for (const auto* name : {"tcp 127.0.0.1:9400", "tcp *:80", "udp *:5000-5010", "tcp [::1]:80", "udp [fd00::1]:53"}) {
+    INFO(name);
+    const auto profile = must(Folder().load(
+        fmt::format("[hardening.relax]\n\"socket.{}\" = {{ value = \"allowed\", why = \"metrics\" }}\n", name)));
+    const auto found = profile.hardening.relaxed.find(fmt::format("socket.{}", name));
+    REQUIRE(found != profile.hardening.relaxed.end());
+    CHECK(found->second.value == "allowed");
+    CHECK(found->second.why == "metrics");
+  }
+}
+
+TEST_CASE("settings: accounts that keep a shell or a group have rows") {
+  auto tree = base_tree();
+  const Folder folder;
+  const auto profile = must(folder.load(ssh + alice + "groups = [\"adm\"]\n"));
+  const auto part = render_settings(profile, tree).value();
+  REQUIRE(find(part.settings, SettingArea::account, "root") != nullptr);
+  CHECK(find(part.settings, SettingArea::account, "root")->value == "uid 0, password locked");
+  REQUIRE(find(part.settings, SettingArea::account, "group adm") != nullptr);
+  CHECK(find(part.settings, SettingArea::account, "group adm")->value == "alice");
+  CHECK(find(part.settings, SettingArea::account, "group root") == nullptr);
+  CHECK(find(part.settings, SettingArea::account, "sync") == nullptr);
 }
 
 TEST_CASE("settings: a relaxed row says why in the baseline, a dropped one is gone") {
@@ -321,6 +348,24 @@ TEST_CASE("settings: what would lock people out, or let others in, is refused wh
        "no value", "drop = true"},
       {"two lines in a value", "[hardening.relax]\n\"sshd.banner\" = { value = \"a\\nb\", why = \"x\" }\n", 7, 27,
        "line of printable ASCII", ""},
+      {"a relaxed socket without an address",
+       "[hardening.relax]\n\"socket.tcp 22\" = { value = \"allowed\", why = \"x\" }\n", 7, 1, "names no socket",
+       "127.0.0.1:9400"},
+      {"a relaxed socket of another protocol",
+       "[hardening.relax]\n\"socket.sctp *:22\" = { value = \"allowed\", why = \"x\" }\n", 7, 1, "names no socket",
+       "127.0.0.1:9400"},
+      {"a relaxed socket on port 0", "[hardening.relax]\n\"socket.udp *:0\" = { value = \"allowed\", why = \"x\" }\n",
+       7, 1, "names no socket", "127.0.0.1:9400"},
+      {"a relaxed socket of IPv6 without brackets",
+       "[hardening.relax]\n\"socket.tcp ::1:80\" = { value = \"allowed\", why = \"x\" }\n", 7, 1, "names no socket",
+       "127.0.0.1:9400"},
+      {"a relaxed socket in a notation that no report has",
+       "[hardening.relax]\n\"socket.tcp [0::1]:80\" = { value = \"allowed\", why = \"x\" }\n", 7, 1, "names no socket",
+       "127.0.0.1:9400"},
+      {"a relaxed socket without a reason", "[hardening.relax]\n\"socket.tcp *:80\" = { value = \"allowed\" }\n", 7, 21,
+       "without a reason", "why"},
+      {"a relaxed socket that must listen",
+       "[hardening.relax]\n\"socket.tcp *:80\" = { value = \"listening\", why = \"x\" }\n", 7, 31, "needs value", ""},
       {"a row through the command line", "[kernel]\ncommand_line = [\"lockdown=none\"]\n", 7, 17, "settings table",
        "[hardening.relax]"},
       {"a row dropped through the command line", "[kernel]\ncommand_line = [\"!pti\"]\n", 7, 17, "settings table",

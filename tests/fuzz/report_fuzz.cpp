@@ -1,4 +1,6 @@
 // A node's report: the first byte chooses the part that the rest is the text of.
+#include <algorithm>
+
 #include "fuzz.hpp"
 #include "ingot/check/settings.hpp"
 #include "ingot/codec/report.hpp"
@@ -30,14 +32,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes raw(data + 1, size - 1);
   NodeReport report;
   for (const auto& [of, name] : parts) report.parts[name] = "";
+  report.parts["tcp6"] = report.parts["udp"] = "";
   report.parts[part] = std::string(as_text(raw));
   // Whatever it says: something that no node has is always found missing.
   const std::vector<Setting> wanted = {{area, "ipe no such thing", "-w /no/such/thing -p w", "", "", ""}};
-  FUZZ_REQUIRE(!check::check_settings(wanted, report).empty());
+  const auto findings = check::check_settings(wanted, report);
+  FUZZ_REQUIRE(std::any_of(findings.begin(), findings.end(), [&](const auto& one) { return one.setting == area; }));
   const auto rule = codec::canonical_audit_rule(as_text(raw));
   FUZZ_REQUIRE(codec::canonical_audit_rule(rule) == rule);
   const auto text = codec::report_text(raw);
   FUZZ_REQUIRE(codec::report_text(as_bytes(text)) == text);
   FUZZ_REQUIRE(text.find('\x1B') == std::string::npos);
+  if (const auto output = codec::decode_tool_answer(raw)) {
+    FUZZ_REQUIRE(output->size() < raw.size() && raw[output->size()] == 0);
+    FUZZ_REQUIRE(std::find(output->begin(), output->end(), 0) == output->end());
+  }
   return 0;
 }

@@ -1,5 +1,7 @@
 #include "ingot/check/settings.hpp"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -70,6 +72,14 @@ void edit(NodeReport& report, const std::string& part, const std::string& from, 
   text.replace(at, from.size(), to);
 }
 void append(NodeReport& report, const std::string& part, const std::string& text) { report.parts.at(part) += text; }
+
+/// A node on which nothing is: what is judged whenever there are settings finds nothing.
+NodeReport quiet_report() {
+  NodeReport report;
+  for (const auto* part : {"accounts", "groups", "tcp", "tcp6", "udp", "udp6", "units", "unit_files"})
+    report.parts[part] = "";
+  return report;
+}
 
 struct Row {
   const char* drift;
@@ -216,10 +226,9 @@ TEST_CASE("settings: each drift is one finding that names the setting") {
 }
 
 TEST_CASE("settings: modules are judged by policy and by their taint") {
-  const NodeReport clean{{{"modules", "vxlan 100 0 - Live 0x0\n"},
-                          {"modprobe", "install usb-storage /bin/false\n"},
-                          {"units", ""},
-                          {"unit_files", ""}}};
+  auto clean = quiet_report();
+  clean.parts["modules"] = "vxlan 100 0 - Live 0x0\n";
+  clean.parts["modprobe"] = "install usb-storage /bin/false\n";
   const std::vector<Setting> blocked = {{SettingArea::module, "usb-storage", "blocked", "", "", ""}};
   CHECK(check::check_settings(blocked, clean).empty());
   const auto subjects = [&](const std::vector<Setting>& settings, const char* modules, const char* modprobe) {
@@ -237,6 +246,71 @@ TEST_CASE("settings: modules are judged by policy and by their taint") {
         std::vector<std::string>{"module: evil"});
   CHECK(subjects({{SettingArea::module, "vxlan", "allowed", "", "", ""}}, "vxlan 1 0 - Live 0x0\nfat 1 0 - Live 0x0\n",
                  "") == std::vector<std::string>{"module: fat"});
+}
+
+TEST_CASE("settings: what listens is planned, and what is planned listens") {
+  struct Listening {
+    const char* name;
+    std::vector<std::pair<const char*, const char*>> rows;  ///< socket and value
+    const char* part;
+    const char* address;  ///< as /proc/net has it
+    std::vector<std::string> findings;
+  };
+  using List = std::vector<std::string>;
+  const std::string missing = "setting-missing socket: ", unexpected = "setting-unexpected socket: ";
+  const Listening rows[] = {
+      {"nobody, as planned", {}, "tcp", "", {}},
+      {"somebody, without any row", {}, "tcp", "00000000:115C", List{unexpected + "tcp 0.0.0.0:4444"}},
+      {"on loopback alone", {}, "tcp", "0100007F:1F40", List{unexpected + "tcp 127.0.0.1:8000"}},
+      {"as planned", {{"tcp 0.0.0.0:22", "listening"}}, "tcp", "00000000:0016", {}},
+      {"not there", {{"tcp 0.0.0.0:22", "listening"}}, "tcp", "", List{missing + "tcp 0.0.0.0:22"}},
+      {"not there, need not be", {{"tcp 0.0.0.0:22", "allowed"}}, "tcp", "", {}},
+      {"there, need not be", {{"tcp 127.0.0.1:8000", "allowed"}}, "tcp", "0100007F:1F40", {}},
+      {"a loopback service for everybody",
+       {{"tcp 127.0.0.1:8000", "allowed"}},
+       "tcp",
+       "00000000:1F40",
+       List{unexpected + "tcp 0.0.0.0:8000"}},
+      {"another port", {{"tcp 0.0.0.0:22", "allowed"}}, "tcp", "00000000:0017", List{unexpected + "tcp 0.0.0.0:23"}},
+      {"another protocol", {{"tcp *:53", "allowed"}}, "udp", "00000000:0035", List{unexpected + "udp 0.0.0.0:53"}},
+      {"any address", {{"udp *:68", "allowed"}}, "udp", "0900000A:0044", {}},
+      {"any address, IPv6", {{"udp *:546", "allowed"}}, "udp6", "000080FE000000000000000001000000:0222", {}},
+      {"the first port of a range", {{"tcp *:29500-29599", "allowed"}}, "tcp", "00000000:733C", {}},
+      {"the last port of a range", {{"tcp *:29500-29599", "allowed"}}, "tcp", "00000000:739F", {}},
+      {"behind a range",
+       {{"tcp *:29500-29599", "allowed"}},
+       "tcp",
+       "00000000:73A0",
+       List{unexpected + "tcp 0.0.0.0:29600"}},
+      {"a row that is no socket covers none",
+       {{"tcp 22", "allowed"}, {"tcp *:x", "allowed"}},
+       "tcp",
+       "00000000:0016",
+       List{unexpected + "tcp 0.0.0.0:22"}},
+  };
+  for (const auto& row : rows) {
+    INFO(row.name);
+    std::vector<Setting> settings = {{SettingArea::unit, "no.service", "absent", "", "", ""}};
+    for (const auto& [name, value] : row.rows) settings.push_back({SettingArea::socket, name, value, "", "", ""});
+    auto report = quiet_report();
+    const bool is_tcp = std::string_view(row.part).starts_with("tcp");
+    if (*row.address != '\0')
+      report.parts[row.part] = fmt::format("0: {} 0:0 {} 0:0 0:0 0 0 0 1\n", row.address, is_tcp ? "0A" : "07");
+    List findings;
+    for (const auto& finding : check::check_settings(settings, report))
+      findings.push_back(fmt::format("{} {}", to_text(finding.kind), finding.subject));
+    CHECK(findings == row.findings);
+  }
+}
+
+TEST_CASE("settings: accounts are judged although no row is about them") {
+  const std::vector<Setting> settings = {{SettingArea::unit, "no.service", "absent", "", "", ""}};
+  auto report = quiet_report();
+  report.parts["accounts"] = "eve\tuid 1001\tgid 1001\tshell /bin/bash\tpassword locked\n";
+  report.parts["groups"] = "sudo\tmember eve\n";
+  std::vector<std::string> subjects;
+  for (const auto& finding : check::check_settings(settings, report)) subjects.push_back(finding.subject);
+  CHECK(subjects == std::vector<std::string>{"account: eve", "account: group sudo"});
 }
 
 TEST_CASE("settings: a part that is missing, cut off or nonsense is one finding of its area") {

@@ -10,7 +10,7 @@
 #include "accounts.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/report.hpp"
-#include "tool_output.hpp"
+#include "tool_answer.hpp"
 
 namespace ingot::agent {
 namespace {
@@ -22,8 +22,11 @@ constexpr std::size_t sysctl_count_cap = 16384;
 Result<std::string> of_file(const char* path) {
   return codec::report_text(TRY(read_file(path, codec::report_part_cap_bytes)));
 }
-Result<std::string> of_tool(Tool tool) {
-  return codec::report_text(TRY(tool_output(tool, codec::report_part_cap_bytes)));
+/// Under emulation a tool may take most of a minute.
+constexpr ToolLimits tool_limits{codec::report_part_cap_bytes, std::chrono::seconds(120)};
+Result<std::string> of_tool(std::string_view part) {
+  const auto output = TRY(tool_answer(fmt::format("{}/{}", codec::report_socket_folder, part), tool_limits));
+  return codec::report_text(output);
 }
 
 /// "net/ipv4/conf/eth0.100/rp_filter" -> "net.ipv4.conf.eth0/100.rp_filter", as sysctl(8) has it.
@@ -93,8 +96,8 @@ struct Part {
 const std::vector<Part>& parts() {
   static const std::vector<Part> all = {
       {"accounts", report_accounts},
-      {"audit_rules", [] { return of_tool(Tool::audit_rules); }},
-      {"audit_status", [] { return of_tool(Tool::audit_status); }},
+      {"audit_rules", [] { return of_tool("audit_rules"); }},
+      {"audit_status", [] { return of_tool("audit_status"); }},
       {"cmdline", [] { return of_file("/proc/cmdline"); }},
       {"files", report_files},
       {"groups", report_groups},
@@ -104,15 +107,15 @@ const std::vector<Part>& parts() {
       {"modprobe", report_modprobe},
       {"modules", [] { return of_file("/proc/modules"); }},
       {"mounts", [] { return of_file("/proc/1/mountinfo"); }},  // ours is what the unit's sandbox makes of it
-      {"nft", [] { return of_tool(Tool::ruleset); }},
-      {"sshd", [] { return of_tool(Tool::sshd_settings); }},
+      {"nft", [] { return of_tool("nft"); }},
+      {"sshd", [] { return of_tool("sshd"); }},
       {"sysctl", report_sysctls},
       {"tcp", [] { return of_file("/proc/net/tcp"); }},
       {"tcp6", [] { return of_file("/proc/net/tcp6"); }},
       {"udp", [] { return of_file("/proc/net/udp"); }},
       {"udp6", [] { return of_file("/proc/net/udp6"); }},
-      {"unit_files", [] { return of_tool(Tool::unit_files); }},
-      {"units", [] { return of_tool(Tool::units); }},
+      {"unit_files", [] { return of_tool("unit_files"); }},
+      {"units", [] { return of_tool("units"); }},
   };
   return all;
 }

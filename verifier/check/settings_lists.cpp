@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <set>
 
 #include "ingot/codec/report.hpp"
@@ -21,6 +23,8 @@ constexpr std::string_view no_shells[] = {"/usr/sbin/nologin", "/sbin/nologin", 
 /// Where the image's own files are: a mount there hides them.
 constexpr std::string_view image_folders[] = {"/usr",   "/etc", "/bin",  "/sbin", "/lib",
                                               "/lib64", "/opt", "/root", "/boot"};
+/// Value of a socket that need not be there.
+constexpr std::string_view may_listen = "allowed";
 /// Units whose files systemd and logind make at run time themselves.
 constexpr std::string_view run_time_makers[] = {"/run/systemd/generator"};
 
@@ -58,12 +62,31 @@ void judge_unit(AreaJudge& judge, const Setting& row, const codec::ReportedUnit*
                                    unit->file_state.empty() ? "" : ", ", unit->file_state));
 }
 
-/// "tcp *:22" stands for the port at any address.
+/// "tcp *:22" stands for the port at any address, "udp *:32768-65535" for a range of ports.
+struct SocketName {
+  std::string_view protocol, address;
+  unsigned first_port = 0, last_port = 0;
+};
+std::optional<SocketName> parse_socket(std::string_view text) {
+  const auto space = text.find(' '), colon = text.rfind(':');
+  if (space == text.npos || colon == text.npos || colon < space) return std::nullopt;
+  SocketName name{text.substr(0, space), text.substr(space + 1, colon - space - 1), 0, 0};
+  const auto ports = text.substr(colon + 1);
+  const auto* end = ports.data() + ports.size();
+  const auto first = std::from_chars(ports.data(), end, name.first_port);
+  if (first.ec != std::errc{}) return std::nullopt;
+  name.last_port = name.first_port;
+  if (first.ptr == end) return name;
+  const auto last = std::from_chars(first.ptr + 1, end, name.last_port);
+  if (*first.ptr != '-' || last.ec != std::errc{} || last.ptr != end) return std::nullopt;
+  return name;
+}
+
 bool covers(const std::string& row, const std::string& socket) {
   if (row == socket) return true;
-  const auto star = row.find(" *:");
-  return star != row.npos && row.substr(0, star) == socket.substr(0, socket.find(' ')) &&
-         row.substr(star + 2) == socket.substr(socket.rfind(':'));
+  const auto wide = parse_socket(row), one = parse_socket(socket);
+  return wide && one && wide->protocol == one->protocol && (wide->address == "*" || wide->address == one->address) &&
+         wide->first_port <= one->first_port && one->last_port <= wide->last_port;
 }
 
 bool may_log_in(const std::vector<std::string>& facts) {
@@ -175,7 +198,8 @@ void judge_sockets(AreaJudge& judge, const Rows& rows) {
   const auto sockets = judge.take(decode());
   if (!sockets) return;
   for (const auto* row : rows)
-    if (std::none_of(sockets->begin(), sockets->end(), [&](const auto& socket) { return covers(row->name, socket); }))
+    if (row->value != may_listen &&
+        std::none_of(sockets->begin(), sockets->end(), [&](const auto& socket) { return covers(row->name, socket); }))
       judge.missing(*row, "nobody listens");
   for (const auto& socket : *sockets)
     if (std::none_of(rows.begin(), rows.end(), [&](const Setting* row) { return covers(row->name, socket); }))

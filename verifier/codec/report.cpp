@@ -20,6 +20,10 @@ constexpr std::string_view old_root_login = "without-password", new_root_login =
 
 std::string one_space(std::string_view text) { return joined(words(text)); }
 
+constexpr std::size_t complaint_cap_bytes = 400;
+/// POSIX.1-2017, "Exit Status for Commands": a shell adds this to the number of a signal. Few tools end with more.
+constexpr unsigned signalled = 128, signal_count = 64;
+
 }  // namespace
 
 Digest report_digest(const NodeReport& report) {
@@ -41,6 +45,32 @@ std::string report_text(Bytes raw) {
       out += fmt::format("\\x{:02x}", byte);
   }
   return out;
+}
+
+Result<Bytes> decode_tool_answer(Bytes answer) {
+  const auto text = as_text(answer);
+  const auto nul = text.find('\0');
+  const auto cut_off = [&] {
+    return fail(ErrorCode::malformed, fmt::format("it is cut off after {} bytes", answer.size()),
+                "the journal says what became of the tool");
+  };
+  if (nul == text.npos) return cut_off();
+  constexpr std::string_view word = "exit ";
+  const auto end = text.substr(nul + 1);
+  const auto line = end.substr(0, end.find('\n'));
+  if (line.size() == end.size()) return cut_off();
+  unsigned status = 0;
+  const auto* digits = line.data() + std::min(word.size(), line.size());
+  const auto number = std::from_chars(digits, line.data() + line.size(), status);
+  if (!line.starts_with(word) || number.ec != std::errc{} || number.ptr != line.data() + line.size() || status > 255 ||
+      end.find('\0') != end.npos)
+    return malformed_line("the end of a tool's answer", report_text(as_bytes(line)));
+  if (status == 0) return answer.first(nul);
+  auto said = end.substr(line.size() + 1).substr(0, complaint_cap_bytes);
+  while (!said.empty() && (said.back() == '\n' || said.back() == '\r')) said.remove_suffix(1);
+  const bool by_signal = status > signalled && status <= signalled + signal_count;
+  return fail(ErrorCode::tool_failed, fmt::format("the tool ended with {}{}: {}", by_signal ? "signal " : "",
+                                                  by_signal ? status - signalled : status, said));
 }
 
 Result<std::map<std::string, std::string>> decode_sshd_settings(std::string_view text) {

@@ -58,6 +58,16 @@ std::vector<BastionTarget> bastion_targets(const Site& site, std::string_view ba
 /// and render_accounts'. Error (internal) when complete_shipping() was not called before.
 Result<ConfigPart> render_bastion(const Profile& profile);
 
+/// Sockets at which the node's own tools tell its agent what is in force, for the tools that the tree has: apply it to
+/// one from which everything is gone that the profile does not want.
+ConfigPart render_report(const Tree& tree);
+
+/// The sockets that listen on a node of this profile, as settings alone: sshd, the proxy and its model server, time,
+/// DHCP, overlays, and whatever the site's flows lead to.
+ConfigPart render_listening(const Profile& profile, const Tree& tree);
+/// NFS of version 4 alone, where the tree has a server: one port, and no daemon that listens anywhere else.
+ConfigPart render_nfs(const Tree& tree);
+
 /// Everything the settings table delivers (builder/config/README.md): kernel, SSH, accounts, audit, services. A pure
 /// function; the tree only tells which set-id files and accounts the base has.
 Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree);

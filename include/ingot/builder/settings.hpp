@@ -27,6 +27,8 @@ struct SettingRow {
 /// Every row, of all areas, in the order in which files list them.
 const std::vector<SettingRow>& setting_rows();
 
+/// What [hardening.relax] puts before the name of a socket that may listen; it is no row.
+inline constexpr std::string_view socket_prefix = "socket.";
 /// What [hardening.relax] calls a row: "sysctl.kernel.kptr_restrict".
 std::string row_name(const SettingRow& row);
 /// The row of that name; null when there is none.

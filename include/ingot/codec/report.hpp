@@ -19,6 +19,16 @@ inline constexpr std::size_t report_part_cap_bytes = 8u << 20;
 /// Appended to a part's name: why the part is not there.
 inline constexpr std::string_view report_error_suffix = ".error";
 
+/// A tool of the node that the agent asks has a socket of its own here, named after its part of the report
+/// (builder/config/report.cpp). What comes through it: standard output, NUL, "exit STATUS" LF, standard error. Programs
+/// that print strings never print a NUL, and only a tool that has ended is followed by one.
+inline constexpr std::string_view report_socket_folder = "/run/ingot-report";
+/// Of everything that follows a tool's standard output.
+inline constexpr std::size_t tool_end_cap_bytes = 64u << 10;
+/// The standard output of a tool that has ended well. Errors: cut off or not of this form (malformed), the tool ended
+/// with another status than 0 (tool_failed, with the beginning of what it said).
+Result<Bytes> decode_tool_answer(Bytes answer);
+
 /// SHA-256 over "ingot-report/1" NUL and each part in order: name and text, each behind its length (u32 big-endian).
 Digest report_digest(const NodeReport& report);
 

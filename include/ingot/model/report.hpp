@@ -8,7 +8,7 @@
 namespace ingot {
 
 /// Outputs of the tools and kernel files that tell what is in force, as they came: part name to text. Which parts there
-/// are, and by what command each is made, is one table (verifier/agent/report.cpp); format in
+/// are is one table (verifier/agent/report.cpp), which tools are asked another (builder/config/report.cpp); format in
 /// verifier/codec/report.md.
 struct NodeReport {
   std::map<std::string, std::string> parts;
