@@ -161,7 +161,7 @@ Result<Watched> watch(const BootRequest& request, Running& running, builder::Pro
 /// The answers to the further questions. What a node shows on its console now is no end of a boot any more.
 Result<void> ask_again(const BootRequest& request, Running& running, BootOutcome& outcome) {
   for (const auto& nonce : request.further_nonces) {
-    TRY(running.channel.ask(nonce, request.node_id));
+    running.channel.ask(nonce, request.node_id);
     const auto asked = Clock::now();
     std::optional<Buffer> received;
     while (!received) {

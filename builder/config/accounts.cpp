@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t account_file_cap_bytes = 16u << 20;
 constexpr std::string_view home_folder = "/var/home";  // the root file system is read-only
 constexpr std::string_view nologin = "/usr/sbin/nologin";
+constexpr std::string_view sugroup_gid = "898";  // Debian gives numbers below 1000 from the top downwards
 
 using Fields = std::vector<std::string>;
 
@@ -99,7 +100,7 @@ Result<void> add_user(Accounts& accounts, const User& user) {
 /// What packages and bases bring along: no shell, no password.
 void close_other_accounts(Accounts& accounts) {
   for (auto& row : accounts.passwd)
-    if (row[2] != "0" && row.back() != "/bin/false" && row.back() != "/usr/bin/false") row.back() = nologin;
+    if (row[2] != "0") row.back() = nologin;
   for (auto& row : accounts.shadow)
     if (!row[1].starts_with('!') && !row[1].starts_with('*')) row[1] = "!*";
   for (const auto& row : accounts.passwd)
@@ -109,7 +110,7 @@ void close_other_accounts(Accounts& accounts) {
 
 /// login.defs(5) with some values set, whether they are there, commented out or not there.
 std::string with_login_defaults(std::string_view text) {
-  const std::pair<std::string_view, std::string_view> wanted[] = {{"UMASK", "027"},
+  const std::pair<std::string_view, std::string_view> wanted[] = {{"UMASK", "077"},
                                                                   {"HOME_MODE", "0700"},
                                                                   {"PASS_MAX_DAYS", "365"},
                                                                   {"PASS_MIN_DAYS", "1"},
@@ -138,12 +139,14 @@ bool has_module(const Tree& tree, std::string_view name) {
 /// pam.d(5): passwords open nothing here; the stacks are strict for the day somebody sets one.
 void add_pam(ConfigPart& part, const Tree& tree) {
   const bool counts = has_module(tree, "pam_faillock.so");
-  // pam_unix jumps over what counts and refuses; faillock's own lines are there when the module is.
-  add_file(part, "/etc/pam.d/common-auth",
-           fmt::format("{}{}auth [success={} default=ignore] pam_unix.so\n{}auth requisite pam_deny.so\n"
-                       "auth required pam_permit.so\n",
-                       made_by, counts ? "auth requisite pam_faillock.so preauth\n" : "", counts ? 2 : 1,
-                       counts ? "auth [default=die] pam_faillock.so authfail\n" : ""));
+  // faillock(8): a right password of an account that is not locked jumps over the count and ends at authsucc.
+  add_file(
+      part, "/etc/pam.d/common-auth",
+      fmt::format("{}{}auth [success=1 default=ignore] pam_unix.so\n{}", made_by,
+                  counts ? "auth required pam_faillock.so preauth\n" : "",
+                  counts ? "auth [default=die] pam_faillock.so authfail\nauth sufficient pam_faillock.so authsucc\n"
+                           "auth requisite pam_deny.so\n"
+                         : "auth requisite pam_deny.so\nauth required pam_permit.so\n"));
   add_file(part, "/etc/pam.d/common-account",
            fmt::format("{}account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\n"
                        "account requisite pam_deny.so\naccount required pam_permit.so\n{}",
@@ -162,18 +165,28 @@ void add_pam(ConfigPart& part, const Tree& tree) {
                        "@include common-session\n",
                        made_by));
   add_file(part, "/etc/security/faillock.conf",
-           fmt::format("{}audit\ndeny = 5\nunlock_time = 900\neven_deny_root\nroot_unlock_time = 60\n", made_by));
-  add_file(part, "/etc/security/pwquality.conf",
-           fmt::format("{}minlen = 14\nminclass = 4\ndcredit = -1\nucredit = -1\nocredit = -1\nlcredit = -1\n"
-                       "difok = 2\nmaxrepeat = 3\nmaxsequence = 3\ndictcheck = 1\nenforce_for_root\n",
+           fmt::format("{}audit\ndeny = 3\nfail_interval = 900\nunlock_time = 900\neven_deny_root\n"
+                       "root_unlock_time = 900\n",
                        made_by));
+  add_file(part, "/etc/security/pwquality.conf",
+           fmt::format("{}minlen = 15\nminclass = 4\ndcredit = -1\nucredit = -1\nocredit = -1\nlcredit = -1\n"
+                       "difok = 2\nmaxrepeat = 3\nmaxsequence = 3\ndictcheck = 1\nenforcing = 1\nenforce_for_root\n",
+                       made_by));
+  part.removed.emplace_back("/etc/security/limits.d/10-coredump-debian.conf");
   add_file(part, "/etc/security/limits.d/ingot.conf", fmt::format("{}* hard core 0\nroot hard core 0\n", made_by));
 }
 
-void add_shell_defaults(ConfigPart& part) {
-  add_file(part, "/etc/profile.d/ingot.sh", fmt::format("{}readonly TMOUT=900\nexport TMOUT\numask 027\n", made_by));
+/// Shells that nobody types in for ten minutes end; what people write is theirs alone. bash alone knows `typeset`.
+Result<void> add_shell_defaults(ConfigPart& part, const Tree& tree) {
+  add_file(part, "/etc/profile.d/ingot.sh",
+           fmt::format("{}if [ -n \"${{BASH_VERSION-}}\" ]; then\n  typeset -xr TMOUT=600\nfi\numask 077\n", made_by));
+  if (tree.resolve("/etc/bash.bashrc") != nullptr) {
+    const auto old = TRY(read_tree_file(tree, "/etc/bash.bashrc", 1u << 20));
+    add_file(part, "/etc/bash.bashrc", fmt::format("{}\numask 077\n", as_text(old)));
+  }
   constexpr std::string_view banner = "Authorised use only. What is done on this node is recorded.\n";
   for (const auto* path : {"/etc/issue", "/etc/issue.net", "/etc/motd"}) add_file(part, path, banner);
+  return {};
 }
 
 /// Who keeps a shell although nobody can log in, and who is in which group: everybody else is a finding.
@@ -212,6 +225,10 @@ Result<ConfigPart> render_accounts(const Profile& profile, const Tree& tree) {
   accounts.gshadow = TRY(read_table(tree, "/etc/gshadow", 4));
   close_other_accounts(accounts);
   ConfigPart part;
+  if (const auto* root = find_row(accounts.passwd, "root"))
+    part.settings.push_back({SettingArea::account, "root",
+                             fmt::format("uid 0, shell {}, password locked", root->back()), "/etc/passwd",
+                             "CIS, ANSSI-BP-028 R33", ""});
   std::string homes = fmt::format("{}d {} 0755 root root -\n", made_by, home_folder);
   for (const auto& [name, user] : profile.users) {
     if (tree.resolve(user.shell) == nullptr)
@@ -230,7 +247,7 @@ Result<ConfigPart> render_accounts(const Profile& profile, const Tree& tree) {
     accounts.gshadow.push_back({name, "!", "", ""});
   }
   if (find_row(accounts.group, "sugroup") == nullptr) {  // pam_wheel: empty, so that nobody may use su (CIS)
-    accounts.group.push_back({"sugroup", "x", "990", ""});
+    accounts.group.push_back({"sugroup", "x", std::string(sugroup_gid), ""});
     accounts.gshadow.push_back({"sugroup", "!", "", ""});
   }
   add_account_settings(part, accounts);
@@ -240,32 +257,9 @@ Result<ConfigPart> render_accounts(const Profile& profile, const Tree& tree) {
     const auto old = TRY(read_tree_file(tree, "/etc/login.defs", 1u << 20));
     add_file(part, "/etc/login.defs", with_login_defaults(as_text(old)));
   }
+  add_file(part, "/etc/default/useradd", fmt::format("{}SHELL=/bin/bash\nINACTIVE=30\n", made_by));
   add_pam(part, tree);
-  add_shell_defaults(part);
-  return part;
-}
-
-Result<ConfigPart> render_sudo(const Profile& profile) {
-  ConfigPart part;
-  std::string text(made_by);
-  // sudoers(5). What runs as root is recorded with its terminal, and so is what it starts. Who has no password cannot
-  // type one: the key or certificate of the session is the proof, and only the commands named here are allowed.
-  text +=
-      "Defaults env_reset\n"
-      "Defaults secure_path=\"/usr/sbin:/usr/bin:/sbin:/bin\"\n"
-      "Defaults use_pty\n"
-      "Defaults log_output, log_input\n"
-      "Defaults log_subcmds, intercept\n"
-      "Defaults iolog_dir=/var/log/sudo-io/%{user}, iolog_file=%{seq}\n"
-      "Defaults logfile=/var/log/sudo.log\n"
-      "Defaults log_allowed, log_denied, log_exit_status\n"
-      "Defaults timestamp_timeout=0\n"
-      "Defaults passwd_tries=3, !visiblepw, umask=0077\n"
-      "root ALL=(ALL:ALL) ALL\n";
-  for (const auto& [name, user] : profile.users)
-    if (!user.sudo.empty()) text += fmt::format("{} ALL=(root) NOPASSWD: {}\n", name, fmt::join(user.sudo, ", "));
-  text += "@includedir /etc/sudoers.d\n";
-  add_file(part, "/etc/sudoers", text, 0440);
+  TRY(add_shell_defaults(part, tree));
   return part;
 }
 

@@ -56,8 +56,7 @@ ExecStart=/usr/lib/ingot/ingot-onward-key
 User={}
 StateDirectory=ingot/bastion
 StateDirectoryMode=0755
-{}{}PrivateUsers=no
-)";
+{})";
 
 constexpr std::string_view sudoers =
     R"ini(# Onward sessions of the bastion. Where they cannot be recorded, or the recorder goes away, they end. sudoers(5).
@@ -145,9 +144,10 @@ Result<ConfigPart> render_bastion(const Profile& profile) {
   detail::add_file(part, std::string(detail::onward_program), detail::bastion_onward, 0755);
   detail::add_file(part, std::string(detail::care_program), detail::bastion_care, 0755);
   detail::add_file(part, "/usr/lib/ingot/ingot-onward-key", detail::bastion_key, 0755);
-  detail::add_unit(part, "ingot-onward-key.service",
-                   fmt::format(detail::key_unit, detail::onward_account, detail::sandbox, detail::no_network),
-                   "multi-user.target");
+  detail::add_unit(
+      part, "ingot-onward-key.service",
+      fmt::format(detail::key_unit, detail::onward_account, detail::sandbox_of("ingot-onward-key.service")),
+      "multi-user.target");
   part.settings.push_back({SettingArea::unit, "ingot-onward-key.service", "active",
                            std::string(detail::unit_folder) + "ingot-onward-key.service", "Ingot", ""});
   part.settings.push_back(

@@ -38,7 +38,13 @@ bool is_kept_from_agents(std::string_view sysctl) { return sysctl.starts_with("n
 
 std::string render_modules(const std::vector<Setting>& settings) {
   std::string text(made_by);
-  for (const auto& setting : settings) text += fmt::format("install {0} /bin/false\nblacklist {0}\n", setting.name);
+  for (const auto& setting : settings) {
+    text += fmt::format("install {0} /bin/false\nblacklist {0}\n", setting.name);
+    // modprobe takes - and _ for the same (modprobe.d(5)); who only reads the file wants the module's file name.
+    auto file = setting.name;
+    std::replace(file.begin(), file.end(), '_', '-');
+    if (file != setting.name) text += fmt::format("install {} /bin/false\n", file);
+  }
   return text;
 }
 
@@ -50,6 +56,9 @@ Result<ConfigPart> render_kernel(const Profile& profile) {
   const auto sysctls = chosen_settings(profile.hardening, SettingArea::sysctl);
   add_file(part, std::string(sysctl_file), render_sysctls(sysctls));
   for (const auto& setting : sysctls) {
+    // Debian's own word on the same, which would lose anyhow.
+    if (setting.name == "kernel.core_pattern") part.removed.emplace_back("/usr/lib/sysctl.d/10-coredump-debian.conf");
+    if (setting.name == "kernel.pid_max") part.removed.emplace_back("/usr/lib/sysctl.d/50-pid-max.conf");
     if (setting.file != modules_disabled_file) continue;
     add_file(part, std::string(modules_disabled_file), fmt::format("{} = {}\n", setting.name, setting.value));
     add_file(part, "/usr/lib/systemd/system/ingot-modules-off.service", modules_off_unit);

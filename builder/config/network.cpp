@@ -5,41 +5,14 @@
 
 #include <algorithm>
 
+#include "sandbox.hpp"
+
 namespace ingot::builder {
 namespace {
 
 constexpr std::string_view wants = "/etc/systemd/system/";
 constexpr std::string_view units = "/usr/lib/systemd/system/";
 constexpr std::string_view closed_path = "/usr/lib/ingot/network/closed.nft";
-
-/// What a oneshot needs that only writes text or speaks netlink. No PrivateTmp and PrivateDevices: both want a /tmp to
-/// write to, and these run before there is one.
-constexpr std::string_view small_sandbox = R"(NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-ProtectProc=invisible
-ProcSubset=pid
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-DevicePolicy=closed
-PrivateIPC=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-RestrictNamespaces=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-KeyringMode=private
-UMask=0022
-IPAddressDeny=any
-)";
 
 /// Each node of a role has addresses of its own, and the image is the same: they lie on persistent storage (or, for a
 /// role of one node, in /etc of the image), one a line, "PLANE ADDRESS/LENGTH". What the file says is only text: the
@@ -130,9 +103,12 @@ std::string plane_table(const Site& site, const SiteRole& role) {
   return out;
 }
 
+/// Without it net.netfilter.nf_conntrack_acct, a row of the settings table, is not there.
+constexpr std::string_view tracking_modules = "nf_tables\nnf_conntrack\n";
+
 /// Drivers by name: a node may close the door for modules before its interfaces come up.
 std::string module_list(const Profile& profile, const SiteRole& role) {
-  std::string out = "nf_tables\nnft_ct\nnft_limit\nnft_log\nnf_log_syslog\n";
+  auto out = fmt::format("{}nft_ct\nnft_limit\nnft_log\nnf_log_syslog\n", tracking_modules);
   const auto any = [&](PlaneKind kind) {
     return std::any_of(profile.site->planes.begin(), profile.site->planes.end(),
                        [&](const auto& plane) { return plane.kind == kind && role.on(plane.name) != nullptr; });
@@ -154,11 +130,8 @@ void add_firewall(ConfigPart& part, std::string ruleset) {
   const std::string drop_in = "/etc/systemd/system/nftables.service.d/10-ingot.conf";
   part.files.push_back(text_file("/etc/nftables.conf", ruleset, 0600));
   part.files.push_back(text_file(std::string(closed_path), closed_ruleset()));
-  part.files.push_back(text_file(
-      drop_in,
-      fmt::format("[Service]\nExecStartPre=/usr/sbin/nft -f {}\nExecStop=\nCapabilityBoundingSet=CAP_NET_ADMIN\n"
-                  "RestrictAddressFamilies=AF_NETLINK AF_UNIX\n{}",
-                  closed_path, small_sandbox)));
+  part.files.push_back(text_file(drop_in, fmt::format("[Service]\nExecStartPre=/usr/sbin/nft -f {}\nExecStop=\n{}",
+                                                      closed_path, detail::sandbox_of("nftables.service"))));
   part.links.push_back(
       {fmt::format("{}sysinit.target.wants/nftables.service", wants), fmt::format("{}nftables.service", units)});
   add_unit_state(part, "nftables.service", "/etc/nftables.conf");
@@ -173,33 +146,10 @@ void add_addresses(ConfigPart& part, const Site& site, const SiteRole& role) {
                         "RequiresMountsFor=/var/lib/ingot\nAfter=local-fs.target\n"
                         "Before=network-pre.target systemd-networkd.service shutdown.target\nWants=network-pre.target\n"
                         "Conflicts=shutdown.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
-                        "ExecStart=/usr/lib/ingot/ingot-network\nReadWritePaths=/run/systemd\nPrivateNetwork=yes\n"
-                        "RestrictAddressFamilies=none\nCapabilityBoundingSet=\n{}",
-                        small_sandbox)));
+                        "ExecStart=/usr/lib/ingot/ingot-network\nReadWritePaths=/run/systemd\n{}",
+                        detail::sandbox_of("ingot-network.service"))));
   add_unit_state(part, "ingot-network.service", unit);
 }
-
-/// networkd may do what its role needs: netlink, and packet sockets and ports for DHCP alone. Debian's unit gives it
-/// BPF and all devices as well, to watch over sysctl and for tunnels that no site has.
-constexpr std::string_view networkd_sandbox = R"(DevicePolicy=closed
-DeviceAllow=
-ProtectHostname=yes
-RemoveIPC=yes
-SystemCallFilter=~@resources bpf
-AmbientCapabilities=
-CapabilityBoundingSet=
-RestrictAddressFamilies=
-)";
-constexpr std::string_view networkd_static = R"(AmbientCapabilities=CAP_NET_ADMIN
-CapabilityBoundingSet=CAP_NET_ADMIN
-RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
-IPAddressDeny=any
-)";
-constexpr std::string_view networkd_dhcp =
-    R"(AmbientCapabilities=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_RAW
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_RAW
-RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6 AF_PACKET
-)";
 
 bool uses(const Site& site, const SiteRole& role, Addressing addressing) {
   return std::any_of(role.planes.begin(), role.planes.end(),
@@ -212,7 +162,9 @@ void add_networkd(ConfigPart& part, const Site& site, const SiteRole& role) {
       drop_in,
       fmt::format("[Unit]\nRequires=nftables.service\nAfter=nftables.service{}\n[Service]\n{}{}",
                   uses(site, role, Addressing::node) ? " ingot-network.service\nWants=ingot-network.service\n" : "\n",
-                  networkd_sandbox, uses(site, role, Addressing::dhcp) ? networkd_dhcp : networkd_static)));
+                  detail::sandbox_of("systemd-networkd.service"),
+                  detail::sandbox_of(uses(site, role, Addressing::dhcp) ? "systemd-networkd.service, DHCP"
+                                                                        : "systemd-networkd.service, static"))));
   part.links.push_back({fmt::format("{}multi-user.target.wants/systemd-networkd.service", wants),
                         fmt::format("{}systemd-networkd.service", units)});
   part.links.push_back({fmt::format("{}sockets.target.wants/systemd-networkd.socket", wants),
@@ -226,9 +178,10 @@ Result<ConfigPart> render_network(const Profile& profile) {
   ConfigPart part;
   const auto* role = profile.site_role();
   add_firewall(part, role == nullptr ? closed_ruleset() : nftables_ruleset(*profile.site, *role));
+  const std::string module_file = "/usr/lib/modules-load.d/ingot-network.conf";
+  part.files.push_back(text_file(module_file, role == nullptr ? tracking_modules : module_list(profile, *role)));
   if (role == nullptr) return part;
   for (auto& file : networkd_files(profile)) part.files.push_back(std::move(file));
-  part.files.push_back(text_file("/usr/lib/modules-load.d/ingot-network.conf", module_list(profile, *role)));
   if (uses(*profile.site, *role, Addressing::node)) add_addresses(part, *profile.site, *role);
   add_networkd(part, *profile.site, *role);
   return part;

@@ -50,6 +50,8 @@ class RulesetWriter {
 
   void base_chain(std::string_view hook, std::string_view interface_key, std::string_view prefix);
   void drop(std::string_view where);
+  void drop(std::string_view where, std::string_view prefix);
+  void large_transfer();
   void states();
   void neighbours_in();
   void neighbours_out();
@@ -95,24 +97,35 @@ std::vector<IpRange> RulesetWriter::sources_on(const SitePlane& plane) const {
 
 /// Log lines have a limit, so that nobody fills the journal from outside; counters and the drop have none. `log` goes
 /// to the kernel's log and so into the journal, which is what leaves the node; NFLOG would need a daemon of its own.
-void RulesetWriter::drop(std::string_view where) {
-  rule(fmt::format("limit rate 10/second burst 20 packets log prefix \"ingot drop {}: \" level info", where));
-  std::string name(where);
-  std::replace(name.begin(), name.end(), ' ', '-');
-  rule(fmt::format("{} drop", counter(name + "-dropped")));
+/// `prefix` without "ingot-drop-": what starts with "out" is an alert at the collector (verifier/check/alerts.cpp).
+void RulesetWriter::drop(std::string_view where, std::string_view prefix) {
+  rule(fmt::format("limit rate 10/second burst 20 packets log prefix \"ingot-drop-{}: \" level info", prefix));
+  rule(fmt::format("{} drop", counter(fmt::format("{}-dropped", where))));
+}
+void RulesetWriter::drop(std::string_view where) { drop(where, where); }
+
+/// One line for each connection that this node opened and sent much on; the mark says that it was told. The kernel
+/// counts bytes where net.netfilter.nf_conntrack_acct is 1. The packet goes on: this is a notice, not a limit.
+void RulesetWriter::large_transfer() {
+  constexpr std::uint64_t large_bytes = std::uint64_t{1} << 30;
+  rule(
+      fmt::format("ct mark & 1 == 0 ct original bytes > {} ct mark set ct mark or 1 log prefix \"ingot-transfer \" "
+                  "level info",
+                  large_bytes));
 }
 
 void RulesetWriter::base_chain(std::string_view hook, std::string_view interface_key, std::string_view prefix) {
   open_chain(hook);
   rule(fmt::format("type filter hook {} priority filter; policy drop;", hook));
   rule(fmt::format("{} \"lo\" accept", interface_key));
+  if (prefix == "out") large_transfer();
   std::vector<std::string> targets;
   for (const auto& member : role_.planes) {
     const auto& plane = *site_.plane(member.plane);
     targets.push_back(fmt::format("\"{}\" : goto {}-{}", interface_name(plane), prefix, plane.name));
   }
   rule(fmt::format("{} vmap {{ {} }}", interface_key, fmt::join(targets, ", ")));
-  drop(hook);
+  drop(hook, prefix);
   close_chain();
 }
 
@@ -160,7 +173,7 @@ void RulesetWriter::vteps(const SitePlane& underlay, std::string_view direction)
       rule(fmt::format("{0} saddr {1} {0} daddr {2} udp dport {3} {4} accept", header(family), is_in ? list : own,
                        is_in ? own : list, overlay.port, counter(fmt::format("vxlan-{}-{}", overlay.name, direction))));
     }
-    rule(fmt::format("udp dport {} goto rogue-vtep", overlay.port));
+    rule(fmt::format("udp dport {} goto rogue-vtep{}", overlay.port, direction == "in" ? "" : "-out"));
   }
 }
 
@@ -223,7 +236,7 @@ void RulesetWriter::chain_in(const SitePlane& plane) {
   vteps(plane, "in");
   states();
   flow_rules(plane, "in");
-  drop(fmt::format("in {}", plane.name));
+  drop(fmt::format("in-{}", plane.name), fmt::format("in {}", plane.name));
   close_chain();
 }
 
@@ -234,14 +247,14 @@ void RulesetWriter::chain_out(const SitePlane& plane) {
   for (const auto family : families) {
     const auto own = set_of(role_.name, plane, family);
     if (own.empty())
-      rule(fmt::format("meta nfproto {} goto spoofed", family == IpFamily::v4 ? "ipv4" : "ipv6"));
+      rule(fmt::format("meta nfproto {} goto spoofed-out", family == IpFamily::v4 ? "ipv4" : "ipv6"));
     else
-      rule(fmt::format("{} saddr != {} goto spoofed", header(family), own));
+      rule(fmt::format("{} saddr != {} goto spoofed-out", header(family), own));
   }
   vteps(plane, "out");
   states();
   flow_rules(plane, "out");
-  drop(fmt::format("out {}", plane.name));
+  drop(fmt::format("out-{}", plane.name), fmt::format("out {}", plane.name));
   close_chain();
 }
 
@@ -258,6 +271,12 @@ void RulesetWriter::shared_chains() {
   for (const std::string_view name : {"invalid", "spoofed", "rogue-vtep"}) {
     open_chain(name);
     drop(name);
+    close_chain();
+  }
+  // A node that sends what it must not is worth an alert; late packets of connections that are over are not.
+  for (const std::string_view name : {"spoofed", "rogue-vtep"}) {
+    open_chain(fmt::format("{}-out", name));
+    drop(fmt::format("{}-out", name), fmt::format("out {}", name));
     close_chain();
   }
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "ingot/builder/network.hpp"
+#include "sandbox.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -42,40 +43,9 @@ LoadCredential=proxy.key:{key}
 RuntimeDirectory=nginx
 RuntimeDirectoryMode=0700
 LogsDirectory=
-AmbientCapabilities=CAP_NET_BIND_SERVICE
-CapabilityBoundingSet=CAP_NET_BIND_SERVICE
-NoNewPrivileges=yes
 SocketBindAllow=tcp:{port}
-SocketBindDeny=any
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 LimitNOFILE=65536
-DevicePolicy=closed
-KeyringMode=private
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-PrivateDevices=yes
-PrivateIPC=yes
-PrivateTmp=yes
-ProcSubset=pid
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-ProtectSystem=strict
-RemoveIPC=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-UMask=0077
-)";
+{sandbox})";
 
 // Limits hold where requests are proxied: nginx skips limit_req for `return` and the like, so there is one location and
 // it proxies. 429 and not 503: it is the client that is asked to slow down (RFC 6585, 4).
@@ -186,9 +156,10 @@ Result<ConfigPart> render_proxy(const Profile& profile) {
   if (!profile.proxy) return part;
   const std::string drop_in = "/etc/systemd/system/nginx.service.d/10-ingot.conf";
   part.files.push_back(text_file("/etc/nginx/nginx.conf", nginx_configuration(*profile.proxy)));
-  part.files.push_back(
-      text_file(drop_in, fmt::format(unit, fmt::arg("certificate", stored_certificate), fmt::arg("key", stored_key),
-                                     fmt::arg("port", profile.proxy->port))));
+  part.files.push_back(text_file(
+      drop_in,
+      fmt::format(unit, fmt::arg("certificate", stored_certificate), fmt::arg("key", stored_key),
+                  fmt::arg("port", profile.proxy->port), fmt::arg("sandbox", detail::sandbox_of("nginx.service")))));
   part.links.push_back(
       {"/etc/systemd/system/multi-user.target.wants/nginx.service", "/usr/lib/systemd/system/nginx.service"});
   part.removed.push_back("/etc/nginx/sites-enabled/default");

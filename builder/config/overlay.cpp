@@ -15,10 +15,29 @@ constexpr std::string_view unit_folder = "/usr/lib/systemd/system/";
 
 /// Units that would hand out a shell or ask a person on the console. A golden node has no such person.
 constexpr std::array masked_units = {"debug-shell.service", "rescue.service", "rescue.target",
-                                     "systemd-firstboot.service", "getty.target", "getty@.service",
-                                     "serial-getty@.service", "console-getty.service",
+                                     "systemd-firstboot.service", "getty.target", "getty@.service", "autovt@.service",
+                                     "serial-getty@.service", "console-getty.service", "container-getty@.service",
                                      // The ESP is firmware's; a running node has no business there.
                                      "boot.automount", "boot.mount", "efi.automount", "efi.mount"};
+
+/// Instead of systemd's emergency shell, which waits for somebody at the console: what failed (a mount, say) is told
+/// there, and the node powers off. Masked, it would leave the node half started for ever.
+constexpr std::string_view emergency_unit = R"([Unit]
+Description=Start failed: this node has no emergency shell, it powers off
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+
+[Service]
+Type=oneshot
+StandardOutput=journal+console
+StandardError=journal+console
+TimeoutStartSec=30
+ExecStart=-/usr/bin/journalctl --boot --priority=warning --lines=40 --no-pager --output=cat
+ExecStart=-/usr/bin/journalctl --sync
+)";
 
 /// Started by Debian's packages, not wanted unless a later configuration step enables them again.
 constexpr std::array disabled_links = {"/etc/systemd/system/multi-user.target.wants/ssh.service",
@@ -139,10 +158,15 @@ Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFil
   TRY(add_identity(tree, profile));
   TRY(add_agent(tree, agent));
   for (const auto* unit : masked_units) TRY(tree.put_symlink(fmt::format("/etc/systemd/system/{}", unit), "/dev/null"));
+  TRY(put_text(tree, "/etc/systemd/system/emergency.service", emergency_unit));
   for (const auto* link : disabled_links) tree.remove(link);
-  // The kernel and initrd travel in the UKI; a second copy on the root would only be unmeasured weight.
-  for (const auto* folder : {"/boot", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"})
-    tree.remove(folder);
+  // The kernel and initrd travel in the UKI; a second copy on the root would only be unmeasured weight. How the kernel
+  // was built stays: judges read it.
+  for (const auto* link : {"/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"}) tree.remove(link);
+  std::vector<std::string> copies;
+  for (auto at = tree.entries.lower_bound("/boot/"); at != tree.entries.end() && at->first.starts_with("/boot/"); ++at)
+    if (!at->first.starts_with("/boot/config-")) copies.push_back(at->first);
+  tree.remove_all(copies);
   TRY(tree.put_directory("/boot"));
   std::vector<Setting> settings;
   std::string fstab;

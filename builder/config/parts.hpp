@@ -17,6 +17,8 @@ Result<ConfigPart> render_accounts(const Profile& profile, const Tree& tree);
 Result<ConfigPart> render_sudo(const Profile& profile);
 Result<ConfigPart> render_audit(const Profile& profile, const Tree& tree);
 Result<ConfigPart> render_services(const Profile& profile, const Tree& tree);
+ConfigPart render_time(const Profile& profile, const Tree& tree);
+Result<ConfigPart> render_apparmor(const Tree& tree);
 /// Takes the set-id bits of every file that has no reason to keep them.
 Result<ConfigPart> render_set_id(const Profile& profile, const Tree& tree);
 

@@ -30,6 +30,8 @@ Result<ConfigPart> render_settings(const Profile& profile, const Tree& tree) {
   append(all, TRY(detail::render_set_id(profile, tree)));
   append(all, TRY(detail::render_audit(profile, tree)));
   append(all, TRY(detail::render_services(profile, tree)));
+  append(all, detail::render_time(profile, tree));
+  append(all, TRY(detail::render_apparmor(tree)));
   return all;
 }
 

@@ -6,8 +6,8 @@ namespace ingot::builder::detail {
 namespace {
 
 constexpr SettingRow blocked(std::string_view name, std::string_view source, std::string_view judge,
-                             std::string_view cost = "") {
-  return {SettingArea::module, name, "blocked", modprobe_file, source, judge, cost};
+                             std::string_view cost = "", Variant variant = Variant::every_node) {
+  return {SettingArea::module, name, "blocked", modprobe_file, source, judge, cost, variant};
 }
 
 constexpr std::string_view cis = "CIS, ANSSI-BP-028 R10";
@@ -21,6 +21,7 @@ constexpr SettingRow rows[] = {
     blocked("hfsplus", cis, scap),
     blocked("jffs2", cis, scap),
     blocked("udf", cis, scap),
+    blocked("overlay", cis, scap, "no containers", Variant::without_gpu),
     blocked("usb_storage", cis, scap, "no USB disks"),
     blocked("firewire_core", cis, scap, "no FireWire"),
     blocked("firewire_ohci", cis, scap, "no FireWire"),

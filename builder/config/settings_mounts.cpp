@@ -9,6 +9,10 @@ constexpr SettingRow rows[] = {
      "CIS, ANSSI-BP-028 R28", "OpenSCAP CIS, lynis", "installers that unpack programs there do not run"},
     {SettingArea::mount, "/dev/shm", "nosuid,nodev,noexec", "/etc/fstab", "CIS, ANSSI-BP-028 R28",
      "OpenSCAP CIS, lynis", ""},
+    {SettingArea::mount, "/var", "nosuid,nodev,noexec", "/etc/fstab", "CIS, ANSSI-BP-028 R28",
+     "OpenSCAP CIS, OpenSCAP ANSSI, lynis", "people's scripts in their homes run by their interpreter alone"},
+    {SettingArea::mount, "/var/tmp", "nosuid,nodev,noexec", "/etc/fstab", "CIS, ANSSI-BP-028 R28",
+     "OpenSCAP CIS, OpenSCAP ANSSI, lynis", "at most a tenth of the memory"},
 };
 
 }  // namespace

@@ -70,6 +70,8 @@ constexpr SettingRow rows[] = {
     net("net.ipv6.conf.default.autoconf", "0", "ANSSI-BP-028 R13"),
     net("net.ipv6.conf.all.max_addresses", "1", "ANSSI-BP-028 R13"),
     net("net.ipv6.conf.default.max_addresses", "1", "ANSSI-BP-028 R13"),
+    {SettingArea::sysctl, "net.netfilter.nf_conntrack_acct", "1", sysctl_file, "Ingot: the firewall tells of transfers",
+     "", ""},
 };
 
 }  // namespace

@@ -56,8 +56,8 @@ constexpr SettingRow rows[] = {
     sshd("permituserenvironment", "no", cis, oscap),
     sshd("permituserrc", "no", "a session starts what the image says", ""),
     // Cryptography: ssh-audit's lists for Debian 13 without umac, which CIS does not have.
-    sshd("kexalgorithms", "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com",
-         "ssh-audit", "ssh-audit, OpenSCAP CIS", "clients from OpenSSH 9.0 on: all three resist quantum computers"),
+    sshd("kexalgorithms", "mlkem768x25519-sha256,sntrup761x25519-sha512@openssh.com", "ssh-audit",
+         "ssh-audit, OpenSCAP CIS", "clients from OpenSSH 9.0 on: all three resist quantum computers"),
     sshd("ciphers",
          "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr",
          "ssh-audit, CIS", "ssh-audit, OpenSCAP CIS"),

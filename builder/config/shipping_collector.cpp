@@ -46,9 +46,12 @@ head -c "$length" >"$delivery"
 mkdir -p "$store/$node"
 exec 9>"$spool/.$node.lock" # a node's next delivery may come while this one is stored: its uploader was killed
 flock 9
-/usr/lib/systemd/systemd-journal-remote --split-mode=none --output="$store/$node/$node.journal" "$delivery" >&2 ||
-  answer '500 Internal Server Error' 'the delivery is not stored'
-"$agent" alerts --node "$node" <"$delivery" || echo "<2>$node: a delivery is stored, but was not judged for alerts" >&2
+stored=yes
+/usr/lib/systemd/systemd-journal-remote --split-mode=none --output="$store/$node/$node.journal" "$delivery" >&2 || stored=no
+# What cannot be stored is judged, too: its node sends it again and again.
+"$agent" alerts --node "$node" --state "$spool/.$node.alerts" <"$delivery" ||
+  echo "<2>$node: a delivery was not judged for alerts (stored: $stored)" >&2
+[ "$stored" = yes ] || answer '500 Internal Server Error' 'the delivery is not stored'
 answer '202 Accepted' stored
 )sh";
 
@@ -82,8 +85,7 @@ LogLevelMax=warning
 StateDirectory=ingot/collect
 LogsDirectory=journal/remote
 TimeoutStopSec=90
-{}{}UMask=0027
-)";
+{})";
 
 constexpr std::string_view nginx_config =
     R"(# Records of nodes, over mutual TLS. A server of its own: it shares nothing with one that serves models.
@@ -145,7 +147,7 @@ Requires=ingot-collect.socket
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=/usr/sbin/nginx -c /etc/ingot/collector.nginx.conf -g 'daemon off;'
+ExecStart=/usr/sbin/nginx -e stderr -c /etc/ingot/collector.nginx.conf -g 'daemon off;'
 ExecReload=/bin/kill -HUP $MAINPID
 User=www-data
 Group=www-data
@@ -155,14 +157,13 @@ LoadCredential=node.key:/var/lib/ingot/identity/node.key
 LoadCredential=node.crt:/var/lib/ingot/identity/node.crt
 Restart=always
 RestartSec=1
-{}RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-SocketBindDeny=any
-SocketBindAllow=tcp:{}
+{}SocketBindAllow=tcp:{}
 LimitNOFILE=8192
 )";
 
 constexpr std::string_view sudo_config =
-    R"(# Sessions of sudo on all nodes. %{{hostname}} is what the node calls itself; that it is one of ours, TLS proves.
+    R"(# Sessions of sudo on all nodes. %{{hostname}} is what the node calls itself (sudo_logsrvd knows no name of its own for a
+# client); that it is one of ours at its address, TLS proves, and each event in the journal has that address.
 [server]
 listen_address = *:{}(tls)
 pid_file = /run/ingot-sudo-logs/pid
@@ -202,10 +203,7 @@ LoadCredential=node.key:/var/lib/ingot/identity/node.key
 LoadCredential=node.crt:/var/lib/ingot/identity/node.crt
 Restart=always
 RestartSec=1
-{}SystemCallFilter=@chown
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-SocketBindDeny=any
-SocketBindAllow=tcp:{}
+{}SocketBindAllow=tcp:{}
 )";
 
 // The collector's own records do not travel; they are judged where they are.
@@ -221,9 +219,7 @@ SupplementaryGroups=systemd-journal
 SyslogIdentifier=ingot-alerts
 Restart=always
 RestartSec=1
-{}{}# journalctl asks /proc/sys for the boot's id.
-ProcSubset=all
-)ini";
+{})ini";
 
 constexpr std::string_view waiting_path = R"([Unit]
 Description=Start receiving when this node is certified
@@ -254,15 +250,18 @@ void add_collector(ConfigPart& part, const Profile& profile) {
   // Debian's own server, with its welcome page on port 80: the package starts it, nobody here wants it.
   part.removed.emplace_back("/etc/systemd/system/multi-user.target.wants/nginx.service");
   add_unit(part, "ingot-collect.socket", collect_socket, "sockets.target");
-  add_unit(part, "ingot-collect@.service", fmt::format(collect_unit, sandbox, no_network), "");
+  add_unit(part, "ingot-collect@.service", fmt::format(collect_unit, sandbox_of("ingot-collect@.service")), "");
   add_file(part, "/etc/ingot/collector.nginx.conf",
            fmt::format(nginx_config, shipping.port, 4 * shipping.queue_bytes / mebibyte));
-  add_unit(part, "ingot-collector.service", fmt::format(nginx_unit, sandbox, shipping.port), "");
+  add_unit(part, "ingot-collector.service",
+           fmt::format(nginx_unit, sandbox_of("ingot-collector.service"), shipping.port), "");
   add_unit(part, "ingot-collector.path", fmt::format(waiting_path, "ingot-collector.service"), "multi-user.target");
   add_file(part, "/etc/ingot/sudo_logsrvd.conf", fmt::format(sudo_config, shipping.sudo_port));
-  add_unit(part, "ingot-sudo-logs.service", fmt::format(sudo_unit, sandbox, shipping.sudo_port), "");
+  add_unit(part, "ingot-sudo-logs.service",
+           fmt::format(sudo_unit, sandbox_of("ingot-sudo-logs.service"), shipping.sudo_port), "");
   add_unit(part, "ingot-sudo-logs.path", fmt::format(waiting_path, "ingot-sudo-logs.service"), "multi-user.target");
-  add_unit(part, "ingot-alerts.service", fmt::format(own_alerts_unit, sandbox, no_network), "multi-user.target");
+  add_unit(part, "ingot-alerts.service", fmt::format(own_alerts_unit, sandbox_of("ingot-alerts.service")),
+           "multi-user.target");
   add_file(part, "/etc/systemd/journal-remote.conf.d/50-ingot.conf",
            fmt::format(remote_config, node_mebibytes, std::max<std::uint64_t>(8, node_mebibytes / 32)));
   add_file(part, "/usr/lib/tmpfiles.d/ingot-collector.conf", fmt::format(sudo_retention, profile.collector.keep_days));

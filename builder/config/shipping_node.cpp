@@ -9,11 +9,12 @@ namespace {
 /// Makes the node's key and certificate request; takes its certificate in.
 constexpr std::string_view identity_script = R"sh(#!/bin/sh
 # A node's TLS identity: `identity make` on every boot (does nothing when there is one), `identity install <node.crt`
-# when the site's authority has certified it. The key never leaves this machine.
+# when the site's authority has certified it, `identity name` to go by the certified name. The key never leaves this machine.
 set -eu
 umask 077
 folder=${INGOT_IDENTITY:-/var/lib/ingot/identity}
 authority=${INGOT_TLS_CA:-/etc/ingot/tls-ca.crt}
+hostname=${INGOT_HOSTNAME:-/proc/sys/kernel/hostname}
 
 public_of() { openssl pkey -pubout -outform DER "$@" | openssl dgst -sha256 -r | cut -d ' ' -f 1; }
 
@@ -44,10 +45,21 @@ install() {
   mv "$folder/node.crt.new" "$folder/node.crt"
 }
 
+# sudo_logsrvd files sessions under the host name that the node gives.
+name() {
+  certified=$(openssl x509 -in "$folder/node.crt" -noout -subject -nameopt RFC2253)
+  certified=${certified#subject=CN=}
+  case $certified in
+    '' | *[!a-z0-9-]* | -*) echo "<3>\"$certified\" of $folder/node.crt is no name of a node" >&2; exit 1 ;;
+  esac
+  echo "$certified" >"$hostname"
+}
+
 case ${1-} in
   make) make ;;
   install) install ;;
-  *) echo "usage: identity make | identity install <node.crt" >&2; exit 3 ;;
+  name) name ;;
+  *) echo "usage: identity make | identity install <node.crt | identity name" >&2; exit 3 ;;
 esac
 )sh";
 
@@ -60,9 +72,28 @@ After=systemd-tmpfiles-setup.service
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/lib/ingot/identity make
-{}{}ProcSubset=all
-PrivateUsers=no
-ReadWritePaths=/var/lib/ingot/identity
+{}ReadWritePaths=/var/lib/ingot/identity
+)";
+
+// Before sessions begin, where it is certified already; else by its path unit.
+constexpr std::string_view hostname_unit = R"([Unit]
+Description=Certified name of this node
+ConditionPathExists=/var/lib/ingot/identity/node.crt
+RequiresMountsFor=/var/lib/ingot
+After=ingot-identity.service
+Before=ssh.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/ingot/identity name
+{})";
+constexpr std::string_view hostname_path = R"([Unit]
+Description=Take the certified name when this node is certified
+
+[Path]
+PathExists=/var/lib/ingot/identity/node.crt
+Unit=ingot-hostname.service
 )";
 
 // Certified while it runs: the upload starts by itself. Certified anew: whoever holds the old certificate starts again.
@@ -85,8 +116,7 @@ Description=Use this node's new certificate
 [Service]
 Type=oneshot
 ExecStart=/usr/bin/systemctl try-restart {}
-{}{}PrivateUsers=no
-)";
+{})";
 
 constexpr std::string_view journald = R"([Journal]
 # On the data partition, at most a second behind (journald.conf(5): five minutes), nothing dropped for its rate.
@@ -142,9 +172,7 @@ Restart=always
 RestartSec=2
 RestartSteps=0
 RestartMaxDelaySec=infinity
-{}RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-SocketBindDeny=any
-ReadOnlyPaths=/var/log/journal
+{}ReadOnlyPaths=/var/log/journal
 )";
 
 constexpr std::string_view queue_unit = R"([Unit]
@@ -162,8 +190,7 @@ RuntimeDirectoryPreserve=yes
 SyslogIdentifier=ingot-queue
 # The console, too: what cannot be delivered must be seen somewhere.
 StandardError=journal+console
-{}{}UMask=0022
-)";
+{})";
 constexpr std::string_view queue_timer = R"([Unit]
 Description=Watch the queue of undelivered records
 
@@ -189,12 +216,16 @@ void add_node(ConfigPart& part, const Profile& profile) {
   const bool collects = profile.collector.enabled;
   const auto file_mebibytes = std::max<std::uint64_t>(8, shipping.queue_bytes / mebibyte / 16);
   add_file(part, "/usr/lib/ingot/identity", identity_script, 0755);
-  add_unit(part, "ingot-identity.service", fmt::format(identity_unit, sandbox, no_network), "multi-user.target");
+  add_unit(part, "ingot-identity.service", fmt::format(identity_unit, sandbox_of("ingot-identity.service")),
+           "multi-user.target");
+  add_unit(part, "ingot-hostname.service", fmt::format(hostname_unit, sandbox_of("ingot-hostname.service")),
+           "multi-user.target");
+  add_unit(part, "ingot-hostname.path", hostname_path, "multi-user.target");
   add_unit(part, "ingot-renewed.path", renewed_path, "multi-user.target");
   add_unit(part, "ingot-renewed.service",
            fmt::format(renewed_unit,
                        collects ? "ingot-collector.service ingot-sudo-logs.service" : "systemd-journal-upload.service",
-                       sandbox, no_network),
+                       sandbox_of("ingot-renewed.service")),
            "");
   add_file(part, "/etc/systemd/journald.conf.d/60-ingot-shipping.conf",
            fmt::format(journald, shipping.queue_bytes / mebibyte, file_mebibytes, shipping.runtime_bytes / mebibyte));
@@ -211,10 +242,11 @@ void add_node(ConfigPart& part, const Profile& profile) {
            fmt::format(upload_config, is_ipv6 ? fmt::format("[{}]", shipping.collector) : shipping.collector,
                        shipping.port));
   add_file(part, "/etc/systemd/system/systemd-journal-upload.service.d/50-ingot.conf",
-           fmt::format(upload_drop_in, sandbox));
+           fmt::format(upload_drop_in, sandbox_of("systemd-journal-upload.service")));
   add_unit(part, "ingot-certified.path", certified_path, "multi-user.target");
   add_unit(part, "ingot-queue.service",
-           fmt::format(queue_unit, shipping.queue_bytes, shipping.notice_percent, sandbox, no_network), "");
+           fmt::format(queue_unit, shipping.queue_bytes, shipping.notice_percent, sandbox_of("ingot-queue.service")),
+           "");
   add_unit(part, "ingot-queue.timer", queue_timer, "timers.target");
   part.settings.push_back({SettingArea::unit, "systemd-journal-upload.service", "active",
                            "/etc/systemd/system/systemd-journal-upload.service.d/50-ingot.conf",

@@ -7,51 +7,13 @@
 #include <string_view>
 
 #include "ingot/builder/config.hpp"
+#include "sandbox.hpp"
 
 namespace ingot::builder::detail {
 
 inline constexpr std::string_view identity_folder = "/var/lib/ingot/identity";
 inline constexpr std::string_view authority_path = "/etc/ingot/tls-ca.crt";
 inline constexpr std::string_view unit_folder = "/usr/lib/systemd/system/";
-
-/// What every unit of ours is held to; lines that a unit needs otherwise follow it and win. `systemd-analyze security`
-/// counts each of them.
-inline constexpr std::string_view sandbox = R"(NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
-ProtectHome=yes
-ProtectProc=invisible
-ProcSubset=pid
-ProtectHostname=yes
-ProtectClock=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-PrivateTmp=yes
-PrivateDevices=yes
-PrivateUsers=yes
-PrivateIPC=yes
-KeyringMode=private
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RemoveIPC=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-DevicePolicy=closed
-UMask=0077
-)";
-/// For units that speak to nobody but the journal and files.
-inline constexpr std::string_view no_network = R"(PrivateNetwork=yes
-RestrictAddressFamilies=AF_UNIX
-IPAddressDeny=any
-)";
 
 inline void add_file(ConfigPart& part, std::string path, std::string_view text, unsigned mode = 0644) {
   part.files.push_back({std::move(path), to_buffer(as_bytes(text)), mode});

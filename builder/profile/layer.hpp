@@ -41,6 +41,8 @@ Result<void> apply_users(Draft& draft, const TableReader& users);
 Result<void> finish_users(const Draft& draft);
 /// `[time]`, in time.cpp.
 Result<void> apply_time(Draft& draft, const TableReader& table);
+/// Whom the node asks and whom it answers, where the profile says neither: the site's time role, by its flows.
+void finish_time(Draft& draft);
 /// "10.0.0.0/24", "fd00::/64", with no bits behind the prefix: of several networks that a text could mean, tools take
 /// different ones.
 bool is_prefix(const std::string& text);

@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -53,6 +54,31 @@ Result<void> apply_time(Draft& draft, const TableReader& table) {
     }
   }
   return {};
+}
+
+void finish_time(Draft& draft) {
+  auto& profile = draft.profile;
+  if (!profile.site || profile.site->time.empty()) return;
+  const auto& site = *profile.site;
+  const auto names = [](const std::vector<std::string>& list, std::string_view name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  std::vector<std::string> servers, serves;
+  for (const auto& flow : site.flows) {
+    const bool is_time = std::any_of(flow.ports.begin(), flow.ports.end(), [](const FlowPort& port) {
+      return port.contains({FlowProtocol::udp, 123, 123});
+    });
+    if (!is_time || !names(flow.to, site.time)) continue;
+    // As with the collector: a role of several nodes is known by its first address.
+    const auto addresses = addresses_on(site, site.time, flow.plane);
+    if (names(flow.from, profile.role) && !addresses.empty()) servers.push_back(to_text(addresses.front().first));
+    if (profile.role != site.time) continue;
+    for (const auto& source : flow.from)
+      for (const auto& range : addresses_on(site, source, flow.plane))
+        for (const auto& prefix : prefixes_of(range)) serves.push_back(to_text(prefix));
+  }
+  if (profile.time.servers.empty()) profile.time.servers = std::move(servers);
+  if (profile.time.serves.empty()) profile.time.serves = std::move(serves);
 }
 
 }  // namespace ingot::builder::detail

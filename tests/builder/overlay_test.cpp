@@ -17,6 +17,7 @@ Tree bootable() {
   put("/etc/shadow", "root:$y$j9T$secret:19000:0:99999:7:::\ndaemon:*:19000::::::\n");
   put("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
   put("/boot/vmlinuz-6.12", "kernel");
+  put("/boot/config-6.12", "CONFIG_SECURITY_IPE=y\n");
   REQUIRE(tree.put_symlink("/etc/systemd/system/multi-user.target.wants/ssh.service",
                            "/usr/lib/systemd/system/ssh.service"));
   return tree;
@@ -41,9 +42,11 @@ TEST_CASE("overlay: root cannot log in, nothing asks on the console, no identity
   CHECK(text_of(*tree, "/etc/os-release") == "ID=debian\nVERSION_ID=\"13\"\nIMAGE_ID=inference\nIMAGE_VERSION=7\n");
   for (const auto* unit : {"debug-shell.service", "rescue.service", "getty@.service", "serial-getty@.service"})
     CHECK(tree->find(std::string("/etc/systemd/system/") + unit)->link_target == "/dev/null");
+  const auto emergency = text_of(*tree, "/etc/systemd/system/emergency.service");
+  CHECK(emergency.find("SuccessAction=poweroff-force\nFailureAction=poweroff-force\n") != std::string::npos);
   CHECK(tree->find("/etc/systemd/system/multi-user.target.wants/ssh.service") == nullptr);
   CHECK(tree->find("/boot/vmlinuz-6.12") == nullptr);
-  CHECK(tree->find("/boot") != nullptr);
+  CHECK(tree->find("/boot/config-6.12") != nullptr);
   CHECK(tree->find("/usr/lib/ingot/ingot-agent")->mode == 0755);
   CHECK(tree->resolve("/usr/lib/systemd/system/multi-user.target.wants/ingot-agent.service") != nullptr);
   const auto* motd = tree->find("/etc/motd");

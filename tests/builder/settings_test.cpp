@@ -227,9 +227,78 @@ TEST_CASE("settings: set-id files need a reason, and what keeps rights is audite
   CHECK(rules.find("path=/usr/bin/sudo ") != std::string::npos);
   CHECK(rules.find("path=/usr/bin/ping ") != std::string::npos);
   CHECK(rules.find("path=/usr/bin/passwd ") == std::string::npos);
-  CHECK(rules.find("-w /etc/apparmor") == std::string::npos);  // not in this base: auditctl would refuse to watch it
+  CHECK(rules.find("-w /etc/apparmor -p wa") != std::string::npos);  // what is not there yet can be watched for,
+  CHECK(rules.find("/etc/security/opasswd") == std::string::npos);   // but not below a folder that is not there
+  CHECK(rules.find("\n-c\n") != std::string::npos);
   CHECK(rules.ends_with("\n-e 2\n"));
+  // What judges look at is what is loaded: the two files differ in their first line alone.
+  const auto source = text_of(with_sudo, "/etc/audit/rules.d/ingot.rules");
+  CHECK(source.substr(source.find('\n')) == rules.substr(rules.find('\n')));
   CHECK(with_sudo.find("/etc/audit/rules.d/audit.rules") == nullptr);
+}
+
+TEST_CASE("settings: sudo's records go where the node's go, and a node can still be certified") {
+  const Folder folder;
+  auto profile = must(folder.load(alice + "sudo = [\"/usr/bin/id\"]\n"));
+  const auto sudoers = [&] { return text_of(applied(profile), "/etc/sudoers"); };
+  CHECK(sudoers().find("log_server") == std::string::npos);
+  profile.shipping.enabled = true;
+  profile.shipping.collector = "fd00:10::8";
+  CHECK(sudoers().find("Defaults log_servers=\"[fd00:10::8]:30344(tls)\", log_server_verify") != std::string::npos);
+  CHECK(sudoers().find("Defaults!/usr/lib/ingot/identity !log_servers\n") != std::string::npos);
+  profile.users.clear();
+  CHECK(sudoers().find("log_server") == std::string::npos);
+}
+
+TEST_CASE("settings: an AppArmor profile that does not enforce is none") {
+  struct Row {
+    const char* name;
+    const char* text;
+    bool stays;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"one that enforces", "profile a /usr/bin/a {\n}\n", true},
+      {"one with other flags", "profile a /usr/bin/a flags=(attach_disconnected) {\n}\n", true},
+      {"one that complains", "profile a /usr/bin/a flags=(complain,attach_disconnected) {\n}\n", false},
+      {"one that unconfines", "profile a /usr/bin/a flags = (unconfined) {\n  userns,\n}\n", false},
+      {"one whose second profile complains", "profile a {\n}\nprofile b flags=(complain) {\n}\n", false},
+  }));
+  INFO(row.name);
+  auto tree = base_tree();
+  REQUIRE(tree.put_file("/usr/lib/systemd/system/apparmor.service", to_buffer(as_bytes("[Unit]\n"))));
+  REQUIRE(tree.put_file("/etc/apparmor.d/a", to_buffer(as_bytes(row.text))));
+  REQUIRE(tree.put_file("/etc/apparmor.d/abstractions/base", to_buffer(as_bytes("flags=(complain)\n"))));
+  const auto part = render_settings(must(Folder().load("")), tree).value();
+  REQUIRE(apply_part(tree, part));
+  CHECK((tree.find("/etc/apparmor.d/a") != nullptr) == row.stays);
+  CHECK(tree.find("/etc/apparmor.d/abstractions/base") != nullptr);
+  CHECK(find(part.settings, SettingArea::unit, "apparmor.service") != nullptr);
+}
+
+TEST_CASE("settings: time comes from the site's time role, which answers who may ask") {
+  const auto role = [](const std::string& name) {
+    return must(load_profile(INGOT_SOURCE "/profiles/" + name + ".toml"));
+  };
+  CHECK(role("training").time.servers == std::vector<std::string>{"10.10.0.8"});
+  CHECK(role("training").time.serves.empty());
+  const auto source = role("management").time;
+  CHECK(source.servers.empty());
+  const auto& serves = source.serves;
+  CHECK(std::find(serves.begin(), serves.end(), "10.10.1.0/24") != serves.end());
+  CHECK(std::find(serves.begin(), serves.end(), "10.60.0.128/25") == serves.end());
+  CHECK(role("standalone").time.servers.empty());
+  auto tree = base_tree();
+  REQUIRE(tree.put_file("/usr/sbin/chronyd", {}, 0755));
+  const auto conf = [&](const std::string& name) {
+    auto node = tree;
+    auto profile = role(name);
+    profile.shipping.collector = "10.10.0.8";
+    REQUIRE(apply_part(node, render_settings(profile, tree).value()));
+    return text_of(node, "/etc/chrony/chrony.conf");
+  };
+  CHECK(conf("storage").find("server 10.10.0.8 iburst\nport 0\n") != std::string::npos);
+  CHECK(conf("management").find("allow 10.10.1.0/24\n") != std::string::npos);
+  CHECK(conf("management").find("local stratum 10\n") != std::string::npos);
 }
 
 TEST_CASE("settings: what would lock people out, or let others in, is refused where it stands") {

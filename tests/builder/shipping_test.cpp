@@ -172,6 +172,7 @@ TEST_CASE("shipping: a node uploads, a collector receives, each what is theirs")
   const auto drop_in = text_of(node, "/etc/systemd/system/systemd-journal-upload.service.d/50-ingot.conf");
   for (const auto* line : {"StartLimitIntervalSec=0\n", "Restart=always\n", "--save-state=/var/lib/ingot/"})
     CHECK(contains(drop_in, line));
+  CHECK_FALSE(contains(drop_in, "PrivateUsers=yes"));  // the key would belong to nobody
   const auto journald = text_of(node, "/etc/systemd/journald.conf.d/60-ingot-shipping.conf");
   for (const auto* line : {"SystemMaxUse=512M\n", "SystemMaxFileSize=32M\n", "RuntimeMaxUse=64M\n"})
     CHECK(contains(journald, line));

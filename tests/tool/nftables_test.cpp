@@ -1,9 +1,13 @@
 // nft and the kernel judge the rulesets, in network namespaces of their own.
+#include <fmt/format.h>
+
+#include <regex>
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/network.hpp"
 #include "ingot/builder/profile.hpp"
+#include "ingot/check/alerts.hpp"
 #include "tool/tool.hpp"
 
 using namespace ingot;
@@ -84,4 +88,33 @@ TEST_CASE("nftables: a VTEP that the site does not list gets nothing into an ove
         "one of another subnet: connected no, seen inside no\n"
         "an unlisted one of the subnet: connected no, seen inside no\n"
         "the same, without the list: connected no, seen inside yes\n");
+}
+
+TEST_CASE("nftables: what a node may not send, and once for each connection on which it sent much, is an alert") {
+  const auto site = shipped();
+  const auto folder = test::scratch();
+  const auto ruleset = nftables_ruleset(site, *site.role("training"));
+  const auto node =
+      put(folder, "node.nft",
+          std::regex_replace(ruleset, std::regex(R"((log prefix "[^"]*") level info( flags skuid)?)"), "$1 group 7"));
+  const auto seen = output_of({"unshare", "--net", INGOT_SOURCE "/tests/tool/logged-packets", node});
+  CHECK(seen ==
+        "1000 MiB: ingot new: \n"
+        "1030 MiB: ingot new:  | ingot-transfer \n"
+        "1030 MiB again: ingot new:  | ingot-transfer \n"
+        "no flow: ingot-drop-out management: \n"
+        "another role's address: ingot-drop-out spoofed: \n"
+        "asked from outside: ingot-drop-in management: \n");
+  const auto kind = [](const std::string& prefix) {
+    const auto alert = check::judge({{"_TRANSPORT", "kernel"}, {"MESSAGE", prefix + "IN= OUT=management SRC="}});
+    return std::string(alert ? alert->kind : "");
+  };
+  CHECK(kind("ingot-transfer ") == "transfer");
+  for (const auto* where : {"management", "spoofed", "rogue-vtep"}) {
+    const auto prefix = fmt::format("ingot-drop-out {}: ", where);
+    CHECK(ruleset.find(fmt::format("log prefix \"{}\"", prefix)) != std::string::npos);
+    CHECK(kind(prefix) == "outbound");
+  }
+  CHECK(kind("ingot-drop-in management: ").empty());
+  CHECK(kind("ingot-drop-invalid: ").empty());
 }

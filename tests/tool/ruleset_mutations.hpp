@@ -25,7 +25,7 @@ inline const std::vector<Change>& changes() {
       {"rule deleted", std::regex("^    [^#}].* (accept|drop|goto [a-z-]+|vmap .*)$"), ""},
       {"accepts what it dropped", std::regex(" drop$"), " accept"},
       {"drops what it accepted", std::regex(" accept$"), " drop"},
-      {"accepts instead of going on", std::regex(" goto (spoofed|rogue-vtep|invalid)$"), " accept"},
+      {"accepts instead of going on", std::regex(" goto (spoofed|rogue-vtep|invalid)(-out)?$"), " accept"},
       {"drops instead of logging what is opened", std::regex(" goto opened$"), " drop"},
       {"policy is accept", std::regex("policy drop;"), "policy accept;"},
       {"any source", std::regex("ip6? saddr @[a-z0-9-]+ (?!.*goto spoofed)"), ""},

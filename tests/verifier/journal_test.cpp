@@ -71,6 +71,52 @@ TEST_CASE("journal export: what is not of the format is refused where it starts"
   CHECK(read_all_records("A=" + std::string(3u << 20, 'x') + "\n", 65536).error().code == ErrorCode::malformed);
 }
 
+TEST_CASE("journal export: what comes behind a record that is none is read") {
+  const std::string good = "MESSAGE=good\n\n";
+  struct Row {
+    const char* name;
+    std::string text;
+    std::size_t good_records;
+  };
+  const Row rows[] = {{"no field's name", "message=x\nMESSAGE=of the same record\n\n" + good, 1},
+                      {"no field's name, and nothing else of it", "=x\n\n" + good, 1},
+                      {"behind a good one", good + "?\n\n" + good, 2},
+                      {"no line feed behind a value", binary("MESSAGE", "abc").substr(0, 19) + "x\n\n" + good, 1},
+                      {"a size beyond all bounds", "MESSAGE\n" + std::string(8, '\xff') + "abc\n\n" + good, 1},
+                      {"a size to the end", "MESSAGE\n" + std::string("\xff\xff\0\0\0\0\0\0", 8) + "\n\n" + good, 0},
+                      {"a line without an end", good + "A=" + std::string(3u << 20, 'x'), 1},
+                      {"a line that is too long", "A=" + std::string(3u << 20, 'x') + "\nB=1\n\n" + good, 1},
+                      {"too many fields",
+                       [] {
+                         std::string many;
+                         for (int i = 0; i <= 1024; ++i) many += "F" + std::to_string(i) + "=\n";
+                         return many + "G=1\n\n";
+                       }() +
+                           good,
+                       1}};
+  for (const auto& row : rows)
+    for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{65536}}) {
+      if (step < 65536 && row.text.size() > 100'000) continue;
+      INFO(row.name << ", in pieces of " << step);
+      auto reader = in_pieces(row.text, step);
+      std::size_t good_records = 0, refused = 0;
+      while (true) {
+        const auto record = reader.next();
+        if (!record) {
+          REQUIRE(++refused == 1);
+          REQUIRE(reader.skip());
+        } else if (*record) {
+          CHECK(**record == JournalRecord{{"MESSAGE", "good"}});
+          ++good_records;
+        } else {
+          break;
+        }
+      }
+      CHECK(refused == 1);
+      CHECK(good_records == row.good_records);
+    }
+}
+
 TEST_CASE("journal export: a long value is cut, not kept") {
   const auto records = read_all_records("A=" + std::string(200'000, 'x') + "\nB=1\n", 65536).value();
   REQUIRE(records.size() == 1);
@@ -148,4 +194,61 @@ TEST_CASE("alerts: each kind by a record as systemd and the kernel write them, a
     CHECK((alert ? alert->kind : "") == row.kind);
     if (alert) CHECK_FALSE(alert->reason.empty());
   }
+}
+
+TEST_CASE("alerts: 20 of a kind in a minute, and how many more there were") {
+  struct Step {
+    std::int64_t seconds;
+    int alerts;  ///< of one kind; then what is told of them, and the numbers that are told of earlier ones before
+    int told;
+    std::vector<std::uint64_t> numbers;
+    std::vector<std::uint64_t> at_end;  ///< of this delivery
+  };
+  struct Row {
+    const char* name;
+    std::vector<Step> steps;
+  };
+  const Row rows[] = {
+      {"as many as are told", {{100, 20, 20, {}, {}}, {159, 0, 0, {}, {}}}},
+      {"one more", {{100, 21, 20, {}, {1}}, {160, 0, 0, {}, {}}}},
+      {"very many", {{100, 5000, 20, {}, {4980}}}},
+      {"over several deliveries", {{100, 15, 15, {}, {}}, {130, 15, 5, {}, {10}}}},
+      {"one number a minute, however many deliveries",
+       {{100, 21, 20, {}, {1}}, {110, 7, 0, {}, {}}, {120, 8, 0, {}, {}}, {160, 1, 1, {15}, {}}}},
+      {"the next minute is a new one", {{100, 20, 20, {}, {}}, {160, 21, 20, {}, {1}}}},
+      {"a minute ends after 60 seconds, not before", {{100, 20, 20, {}, {}}, {159, 1, 0, {}, {1}}}},
+      {"a number waits for no further alert", {{100, 21, 20, {}, {1}}, {101, 3, 0, {}, {}}, {161, 0, 0, {3}, {}}}},
+      {"a clock that was set back", {{5000, 20, 20, {}, {}}, {100, 20, 20, {}, {}}}},
+  };
+  for (const auto& row : rows) {
+    std::string kept;
+    for (const auto& step : row.steps) {
+      INFO(row.name << ", second " << step.seconds);
+      auto limit = check::AlertLimit::parse(kept);
+      const auto check_numbers = [](const auto& held, const auto& expected) {
+        REQUIRE(held.size() == expected.size());
+        for (std::size_t i = 0; i < held.size(); ++i) {
+          CHECK(held[i].kind == "privilege");
+          CHECK(held[i].count == expected[i]);
+        }
+      };
+      check_numbers(limit.over(step.seconds), step.numbers);
+      int told = 0;
+      for (int i = 0; i < step.alerts; ++i) told += limit.take("privilege", step.seconds) ? 1 : 0;
+      CHECK(told == step.told);
+      CHECK(limit.take("login-refused", step.seconds));  // a kind has nothing to do with another one
+      check_numbers(limit.at_end(step.seconds), step.at_end);
+      kept = limit.render();
+    }
+  }
+}
+
+TEST_CASE("alerts: a limit that cannot be read begins anew") {
+  for (const auto* text : {"", "\n", "privilege", "privilege x 20 0\n", "privilege 100 -\n", "privilege -1 20 0\n",
+                           "no-such-kind 100 20 0\n", "priv\nINGOT_NODE=x 100 20 0\n", "\xff\xff\xff"}) {
+    INFO(text);
+    CHECK(check::AlertLimit::parse(text).render().empty());
+  }
+  const std::string two = "malformed 100 3 0\nprivilege 99 21 7\n";
+  CHECK(check::AlertLimit::parse("rubbish\n" + two).render() == two);
 }

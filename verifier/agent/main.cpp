@@ -36,7 +36,7 @@ constexpr const char* help_text =
     "  ingot-agent queue --journal DIR --state FILE --limit BYTES       what waits for the collector, and does it "
     "fill?\n"
     "      [--percent N] [--metrics FILE]\n"
-    "  ingot-agent alerts --node ID [--socket PATH]                     on the collector: alerts from records on "
+    "  ingot-agent alerts --node ID [--socket PATH] [--state FILE]      on the collector: alerts from records on "
     "standard input\n"
     "  ingot-agent target --ranges FILE --nodes FILE [--name NAME]      on a bastion: a node's address, if it may be "
     "reached;\n"
@@ -70,7 +70,7 @@ const std::map<std::string, std::set<std::string>> commands = {
     {"identity", {"--key", "--out", "--tpm"}},
     {"activate", {"--challenge", "--out", "--tpm"}},
     {"queue", {"--journal", "--state", "--limit", "--percent", "--metrics"}},
-    {"alerts", {"--node", "--socket"}},
+    {"alerts", {"--node", "--socket", "--state"}},
     {"target", {"--ranges", "--nodes", "--name"}}};
 
 Result<Options> parse_options(const std::string& command, int argc, char** argv) {
@@ -183,7 +183,9 @@ Result<void> run_target(Options options) {
   return deliver(TRY(agent::run_target({options["--ranges"], options["--nodes"], options["--name"]})), "");
 }
 
-Result<void> run_alerts(Options options) { return agent::run_alerts({options["--node"], options["--socket"]}); }
+Result<void> run_alerts(Options options) {
+  return agent::run_alerts({options["--node"], options["--socket"], options["--state"]});
+}
 
 }  // namespace
 

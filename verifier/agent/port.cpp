@@ -15,6 +15,7 @@ namespace ingot::agent {
 namespace {
 namespace fs = std::filesystem;
 
+constexpr std::string_view ready_line = "ingot-ready/1\n";
 constexpr std::string_view nonce_word = "ingot-nonce/1 ";
 constexpr std::size_t line_cap_bytes = 512;
 
@@ -55,6 +56,7 @@ Port::~Port() {
 }
 
 Result<Port::Question> Port::read_question() {
+  TRY(write_all(as_bytes(ready_line)));
   std::string line;
   while (line.empty() || line.back() != '\n') {
     char next = 0;

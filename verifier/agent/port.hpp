@@ -1,6 +1,7 @@
-// The rig's channel: a virtio-serial port. The host writes one line "ingot-nonce/1 HEX", or "ingot-nonce/1 HEX NODE"
-// with the id of the node that it asks; the agent answers with one line "ingot-evidence/1 LENGTH" and LENGTH bytes, or
-// "ingot-error/1 TEXT".
+// The rig's channel: a virtio-serial port. The agent writes one line "ingot-ready/1"; the host answers with one line
+// "ingot-nonce/1 HEX", or "ingot-nonce/1 HEX NODE" with the id of the node that it asks; the agent ends with one line
+// "ingot-evidence/1 LENGTH" and LENGTH bytes, or "ingot-error/1 TEXT". What the host writes before the agent is there is
+// lost with the port's last user, hence the first line.
 #pragma once
 
 #include <string>
@@ -27,6 +28,7 @@ class Port {
     Buffer nonce;
     std::string node;  ///< empty: the host does not say
   };
+  /// Says that the agent is ready, and waits for the host's question without end.
   Result<Question> read_question();
   Result<void> write_evidence(Bytes evidence);
   void write_error(const std::string& text);

@@ -1,6 +1,11 @@
 #include "ingot/check/alerts.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
+#include <sstream>
+#include <utility>
 
 namespace ingot::check {
 namespace {
@@ -96,6 +101,64 @@ std::optional<Alert> judge(const codec::JournalRecord& record) {
     if (all) return Alert{rule.kind, rule.reason};
   }
   return std::nullopt;
+}
+
+bool AlertLimit::Minute::is_over(std::int64_t now_seconds) const {
+  constexpr std::int64_t minute_seconds = 60;
+  return now_seconds < start_seconds || now_seconds - start_seconds >= minute_seconds;  // before it: a clock was set
+}
+
+AlertLimit AlertLimit::parse(std::string_view text) {
+  AlertLimit limit;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string kind;
+    Minute minute;
+    if (!(words >> kind >> minute.start_seconds >> minute.told >> minute.held) || minute.start_seconds < 0) continue;
+    const bool is_known =
+        kind == malformed_record.kind ||
+        std::any_of(std::begin(rules), std::end(rules), [&](const auto& rule) { return rule.kind == kind; });
+    if (is_known) limit.kinds_[kind] = minute;
+  }
+  return limit;
+}
+
+std::string AlertLimit::render() const {
+  std::string text;
+  for (const auto& [kind, minute] : kinds_)
+    text += fmt::format("{} {} {} {}\n", kind, minute.start_seconds, minute.told, minute.held);
+  return text;
+}
+
+bool AlertLimit::take(std::string_view kind, std::int64_t now_seconds) {
+  auto at = kinds_.find(kind);
+  if (at == kinds_.end()) at = kinds_.emplace(kind, Minute{now_seconds, 0, 0}).first;
+  auto& minute = at->second;
+  if (minute.is_over(now_seconds)) minute = {now_seconds, 0, minute.held};
+  if (minute.told >= per_minute) {
+    ++minute.held;
+    return false;
+  }
+  ++minute.told;
+  return true;
+}
+
+std::vector<AlertLimit::Held> AlertLimit::over(std::int64_t now_seconds) {
+  std::vector<Held> out;
+  for (auto& [kind, minute] : kinds_)
+    if (minute.held > 0 && minute.is_over(now_seconds)) out.push_back({kind, std::exchange(minute.held, 0)});
+  return out;
+}
+
+std::vector<AlertLimit::Held> AlertLimit::at_end(std::int64_t now_seconds) {
+  auto out = over(now_seconds);
+  for (auto& [kind, minute] : kinds_) {
+    if (minute.held == 0 || minute.told > per_minute) continue;
+    out.push_back({kind, std::exchange(minute.held, 0)});
+    ++minute.told;
+  }
+  return out;
 }
 
 }  // namespace ingot::check

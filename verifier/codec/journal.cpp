@@ -109,6 +109,18 @@ Result<std::optional<JournalRecord>> JournalExportReader::next() {
   }
 }
 
+Result<void> JournalExportReader::skip() {
+  bool is_line_start = at_ > 0 && buffer_[at_ - 1] == '\n';
+  while (at_ < buffer_.size() || TRY(fill())) {
+    const bool is_line_feed = buffer_[at_] == '\n';
+    ++at_;
+    ++offset_;
+    if (is_line_feed && is_line_start) return {};
+    is_line_start = is_line_feed;
+  }
+  return {};
+}
+
 // "Header" of JOURNAL_FILE_FORMAT.md: signature at 0, head_entry_realtime at 184, tail_entry_realtime at 192.
 Result<JournalFileTimes> decode_journal_header(Bytes header) {
   constexpr std::string_view signature = "LPKSHHRH";

@@ -26,6 +26,9 @@ class JournalExportReader {
   explicit JournalExportReader(std::function<Result<Buffer>()> more) : more_(std::move(more)) {}
   /// Nothing at the end.
   Result<std::optional<JournalRecord>> next();
+  /// After a record that is malformed or too large: goes on behind the next empty line, or at the end. Errors: those of
+  /// `more`.
+  Result<void> skip();
 
  private:
   Result<bool> fill();

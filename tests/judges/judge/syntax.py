@@ -1,4 +1,4 @@
-"""Programs about their own configuration: nft, sshd, nginx, visudo, systemd. They come from the node's own tree."""
+"""Programs about their own configuration: nft, sshd, nginx, visudo, augenrules, systemd. They come from the node's own tree."""
 from .node import HOST_KEYS, Figure, chroot
 
 NEEDS_BOOT = False
@@ -17,6 +17,9 @@ CHECKS = [
      HOST_KEYS + "sshd -t"),
     ("nginx -t", "/usr/sbin/nginx", "/etc/nginx/nginx.conf", "mkdir -p /var/log/nginx /var/lib/nginx; nginx -t -q"),
     ("visudo -c", "/usr/sbin/visudo", "/etc/sudoers", "visudo -cq"),
+    # What is loaded is what is in rules.d, where other judges look.
+    ("augenrules --check", "/usr/sbin/augenrules", "/etc/audit/rules.d",
+     'said=$(augenrules --check); [ "$said" = "/usr/sbin/augenrules: No change" ] || echo "$said"'),
     ("systemd-analyze verify", "/usr/bin/systemd-analyze", "/etc/systemd/system",
      OURS + '[ "${#units[@]}" -eq 0 ] || systemd-analyze verify --man=no --generators=no "${units[@]}"'),
 ]

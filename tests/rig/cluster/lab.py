@@ -7,6 +7,7 @@ cards from PCI slot 8 on. What tags frames (VLAN) or wraps them (VXLAN) are the 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ def is_inside():
 def enter_namespace():
     """Starts this program again inside a network namespace that ends with it."""
     if is_inside():
+        # As process 1 of its namespace it would not hear this otherwise.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
         run("ip", "link", "set", "lo", "up")
         return
     os.environ["INGOT_LAB"] = "1"
