@@ -47,10 +47,6 @@ NodeReport report_after(const std::string& prepare) {
     REQUIRE(tree.put_file(program, {}, 0755));
   const auto part = builder::render_report(tree);
   write_part(files, part);
-  for (const auto& link : part.links) {
-    fs::create_directories(fs::path(files + link.path).parent_path());
-    if (!fs::is_symlink(files + link.path)) fs::create_symlink(link.target, files + link.path);
-  }
   fs::copy(std::string(INGOT_BUILD) + "/ingot-agent", files + "/usr/lib/ingot/ingot-agent");
   put(files + "/usr/lib/systemd/system/test.service", test_unit());
   put(files + "/usr/lib/test/prepare", prepare);
