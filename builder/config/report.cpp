@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "sandbox.hpp"
 #include "shipping_parts.hpp"
 
 namespace ingot::builder {
@@ -35,8 +36,6 @@ Accept=yes
 MaxConnections=4
 )";
 
-// No user namespace: nodes without GPUs allow none (user.max_user_namespaces), and the kernel tells its ruleset and
-// audit to those of its first one alone.
 constexpr std::string_view service_unit = R"([Unit]
 Description=What is in force, by the word of {program}
 CollectMode=inactive-or-failed
@@ -48,8 +47,7 @@ StandardOutput=socket
 StandardError=journal
 SyslogIdentifier=ingot-report
 RuntimeMaxSec=120
-{sandbox}PrivateUsers=no
-{needs})";
+{sandbox}{needs})";
 
 /// Host keys are root's, so root's file permissions are enough. sshd wants its empty folder, which is otherwise there
 /// only while it runs.
@@ -57,30 +55,20 @@ constexpr std::string_view sshd_needs = R"(RuntimeDirectory=sshd
 RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes
 )";
-/// Of the node's own network, so no namespace of that kind either.
-constexpr std::string_view nft_needs = R"(CapabilityBoundingSet=CAP_NET_ADMIN
-RestrictAddressFamilies=AF_NETLINK
-IPAddressDeny=any
-)";
-constexpr std::string_view audit_needs = R"(CapabilityBoundingSet=CAP_AUDIT_CONTROL
-RestrictAddressFamilies=AF_NETLINK
-IPAddressDeny=any
-)";
 struct Tool {
   std::string_view part;  ///< of the report; names socket and units
   std::string_view program;
   std::string_view arguments;
-  std::string_view needs;  ///< beyond the common sandbox
-  bool is_local;           ///< needs nothing of the node's network
+  std::string_view needs;  ///< further lines of its service
 };
 constexpr Tool tools[] = {
-    {"sshd", "/usr/sbin/sshd", "-T", sshd_needs, true},
-    {"nft", "/usr/sbin/nft", "-j list ruleset", nft_needs, false},
-    {"audit_status", "/usr/sbin/auditctl", "-s", audit_needs, false},
-    {"audit_rules", "/usr/sbin/auditctl", "-l", audit_needs, false},
+    {"sshd", "/usr/sbin/sshd", "-T", sshd_needs},
+    {"nft", "/usr/sbin/nft", "-j list ruleset", ""},
+    {"audit_status", "/usr/sbin/auditctl", "-s", ""},
+    {"audit_rules", "/usr/sbin/auditctl", "-l", ""},
     {"units", "/usr/bin/systemctl",
-     "show --all --no-pager --property=Id,LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths *", "", true},
-    {"unit_files", "/usr/bin/systemctl", "list-unit-files --all --full --plain --no-legend --no-pager", "", true},
+     "show --all --no-pager --property=Id,LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths *", ""},
+    {"unit_files", "/usr/bin/systemctl", "list-unit-files --all --full --plain --no-legend --no-pager", ""},
 };
 
 void add_tool(ConfigPart& part, const Tool& tool) {
@@ -89,12 +77,12 @@ void add_tool(ConfigPart& part, const Tool& tool) {
                    fmt::format(socket_unit, fmt::arg("program", tool.program), fmt::arg("part", tool.part),
                                fmt::arg("folder", codec::report_socket_folder)),
                    "sockets.target");
-  detail::add_unit(
-      part, fmt::format("ingot-report-{}@.service", tool.part),
-      fmt::format(service_unit, fmt::arg("program", tool.program), fmt::arg("arguments", tool.arguments),
-                  fmt::arg("runner", runner_path), fmt::arg("sandbox", detail::sandbox),
-                  fmt::arg("needs", fmt::format("{}{}", tool.is_local ? detail::no_network : "", tool.needs))),
-      "");
+  const auto service = fmt::format("ingot-report-{}@.service", tool.part);
+  detail::add_unit(part, service,
+                   fmt::format(service_unit, fmt::arg("program", tool.program), fmt::arg("arguments", tool.arguments),
+                               fmt::arg("runner", runner_path), fmt::arg("sandbox", detail::sandbox_of(service)),
+                               fmt::arg("needs", tool.needs)),
+                   "");
   part.settings.push_back(
       {SettingArea::unit, socket, "active", std::string(detail::unit_folder) + socket, std::string(source), ""});
 }

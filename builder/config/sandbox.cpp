@@ -65,6 +65,15 @@ constexpr Difference table[] = {
     {"ingot-collect@.service", "", "UMask=0027", "the group systemd-journal-remote reads journals"},
     {"ingot-alerts.service", "", "ProcSubset=all", "journalctl asks /proc/sys for the boot's id"},
 
+    {"ingot-report-nft@.service", "PrivateNetwork",
+     "CapabilityBoundingSet=CAP_NET_ADMIN\nRestrictAddressFamilies=AF_NETLINK", "it reads the rules of the node's network"},
+    {"ingot-report-audit_status@.service", "PrivateNetwork",
+     "CapabilityBoundingSet=CAP_AUDIT_CONTROL\nRestrictAddressFamilies=AF_NETLINK",
+     "another network namespace cannot reach the kernel's audit"},
+    {"ingot-report-audit_rules@.service", "PrivateNetwork",
+     "CapabilityBoundingSet=CAP_AUDIT_CONTROL\nRestrictAddressFamilies=AF_NETLINK",
+     "another network namespace cannot reach the kernel's audit"},
+
     {"systemd-journal-upload.service", "PrivateNetwork IPAddressDeny",
      "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\nSocketBindDeny=any", "it delivers over the network"},
     {"ingot-collector.service", "PrivateNetwork IPAddressDeny",
