@@ -191,8 +191,12 @@ Result<void> add_shell_defaults(ConfigPart& part, const Tree& tree) {
 
 /// Who keeps a shell although nobody can log in, and who is in which group: everybody else is a finding.
 void add_account_settings(ConfigPart& part, const Accounts& accounts) {
+  const auto has_row = [&](const std::string& name) {
+    return std::any_of(part.settings.begin(), part.settings.end(),
+                       [&](const Setting& row) { return row.name == name; });
+  };
   for (const auto& row : accounts.passwd)
-    if (row[2] == "0")
+    if (row[2] == "0" && !has_row(row[0]))
       part.settings.push_back(
           {SettingArea::account, row[0], "uid 0, password locked", "/etc/passwd", "CIS, nobody logs in as root", ""});
   for (const auto& row : accounts.group)

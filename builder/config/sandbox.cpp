@@ -73,6 +73,10 @@ constexpr Difference table[] = {
     {"ingot-report-audit_rules@.service", "PrivateNetwork",
      "CapabilityBoundingSet=CAP_AUDIT_CONTROL\nRestrictAddressFamilies=AF_NETLINK",
      "another network namespace cannot reach the kernel's audit"},
+    {"ingot-report-units@.service", "", "ProtectProc=default\nProcSubset=all",
+     "systemctl looks at process 1 to tell whether it is in a chroot, where it would answer nothing"},
+    {"ingot-report-unit_files@.service", "", "ProtectProc=default\nProcSubset=all",
+     "systemctl looks at process 1 to tell whether it is in a chroot, where it would answer nothing"},
 
     {"systemd-journal-upload.service", "PrivateNetwork IPAddressDeny",
      "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\nSocketBindDeny=any", "it delivers over the network"},

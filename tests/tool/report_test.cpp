@@ -49,7 +49,7 @@ NodeReport report_after(const std::string& prepare) {
   write_part(files, part);
   for (const auto& link : part.links) {
     fs::create_directories(fs::path(files + link.path).parent_path());
-    fs::create_symlink(link.target, files + link.path);
+    if (!fs::is_symlink(files + link.path)) fs::create_symlink(link.target, files + link.path);
   }
   fs::copy(std::string(INGOT_BUILD) + "/ingot-agent", files + "/usr/lib/ingot/ingot-agent");
   put(files + "/usr/lib/systemd/system/test.service", test_unit());
