@@ -19,7 +19,8 @@ namespace {
 // Made with ssh-keygen for this test; the private halves were deleted.
 const std::string ca_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJWlMj/tyRhoPUTy+KpSF0XNGt9l+GW8x9+ePlqNeLUc";
 const std::string head =
-    "name = \"node\"\nversion = 1\nrole = \"worker\"\n[base]\npackages = [\"systemd\"]\n";  // 5 lines
+    "name = \"node\"\nversion = 1\nrole = \"worker\"\n[base]\npackages = [\"systemd\", \"openssh-server\"]\n";  // 5
+                                                                                                                // lines
 
 class Folder {
  public:
