@@ -1,4 +1,4 @@
-// systemd itself and the services that every node has: journal, no core dumps, temporary folders, time, nothing on the
+// systemd itself and the services that every node has: journal, no core dumps, temporary folders, nothing on the
 // console.
 
 #include "parts.hpp"

@@ -22,7 +22,8 @@ Result<ConfigPart> render_sudo(const Profile& profile) {
       "Defaults logfile=/var/log/sudo.log\n"
       "Defaults log_allowed, log_denied, log_exit_status\n"
       "Defaults timestamp_timeout=0\n"
-      "Defaults umask=0077, passwd_tries=3, !visiblepw\n";
+      "Defaults umask=0077, passwd_tries=3\n"
+      "Defaults !visiblepw\n";
 
   text += sudo_log_lines(profile);
   for (const auto& [name, user] : profile.users)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <future>
 
 #include "ingot/base/output.hpp"
 #include "ingot/builder/base_tree.hpp"
@@ -39,6 +40,8 @@ struct Build {
   std::string verity_image;
   Verity verity;
   SharedSource initrd;
+  /// SHA-256 of the disk image. It is most of what a build hashes, so the other steps do not wait for it.
+  std::future<Result<Buffer>> disk_digest;
 };
 
 /// Text form of "squashfs zstd 3", part of cache keys and of the plan.
@@ -185,6 +188,9 @@ Result<void> make_disk_image(Build& build) {
     partitions.push_back(
         {codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
   TRY(make_disk(id("disk"), partitions, build.out.file(output::disk), build.progress));
+  build.disk_digest = std::async(std::launch::async, [disk = TRY(file_source(build.out.file(output::disk)))] {
+    return crypto::hash_source(HashAlg::sha256, *disk);
+  });
   auto root = TRY(OutputFile::create(build.out.file(output::root)));
   TRY(root.copy_at(0, *TRY(file_source(build.root_image))));
   TRY(root.truncate(fs::file_size(build.root_image)));
@@ -226,7 +232,7 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   return baseline;
 }
 
-Result<void> write_documents(const Build& build, const Tree& tree, const BaseTree& base, const Baseline& baseline) {
+Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& base, const Baseline& baseline) {
   build.progress.step("documents", "manifest, SBOMs, provenance");
   const auto os_release = TRY(read_tree_file(tree, "/etc/os-release", 1u << 20));
   const SbomSubject subject{
@@ -237,11 +243,13 @@ Result<void> write_documents(const Build& build, const Tree& tree, const BaseTre
   TRY(write_file(build.out.file(output::sbom_cyclonedx), as_bytes(render_cyclonedx(subject, packages))));
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<codec::BuildArtifact> artifacts;
-  for (const auto* name : {output::disk, output::uki, output::probe, output::root, output::verity, output::vars,
-                           output::baseline, output::manifest, output::sbom_cyclonedx, output::sbom_spdx}) {
+  artifacts.push_back({output::disk, {}});
+  for (const auto* name : {output::uki, output::probe, output::root, output::verity, output::vars, output::baseline,
+                           output::manifest, output::sbom_cyclonedx, output::sbom_spdx}) {
     const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));
     artifacts.push_back({name, to_hex(digest)});
   }
+  artifacts.front().sha256 = to_hex(TRY(build.disk_digest.get()));
   const auto tool = TRY(root_tool_version(build.profile.root));
   const auto statement =
       render_provenance(build.profile, artifacts, base.packages, {{"ingot", INGOT_VERSION}, {"root image", tool}});
@@ -261,7 +269,7 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
   auto keys = TRY(signer::open_keys(options.keys));
   const auto profile = TRY(complete_profile(given, keys));
   auto out = TRY(OutputFolder::open(options.out));
-  Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}};
+  Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}, {}};
   const auto secure_boot = TRY(signer::secure_boot_keys(keys));
   BaseOptions base_options{options.cache, options.mirror, options.offline, options.update_lock,
                            lock_path(profile, options)};
@@ -273,8 +281,8 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
   TRY(make_root(build, tree));
   TRY(make_boot_initrd(build, base));
   TRY(make_boot_uki(build, base));
-  TRY(make_probe_uki(build, base));
   TRY(make_disk_image(build));
+  TRY(make_probe_uki(build, base));
   TRY(write_variable_store(build, secure_boot));
   const auto manifest = render_manifest(tree);
   TRY(write_file(build.out.file(output::manifest), as_bytes(manifest)));

@@ -28,9 +28,9 @@ Result<Profile> complete_profile(Profile profile, const signer::KeyFolder& keys)
   if (!profile.shipping.enabled) return profile;
   ShippingDefaults defaults;
   if (profile.site) defaults.collector = collector_address(*profile.site, profile.role, profile.shipping.port);
-  const auto authority = keys.certificate("tls-ca");
-  if (std::error_code ignored; std::filesystem::exists(authority, ignored))
-    defaults.ca = std::string(as_text(TRY(read_file(authority, 64u << 10))));
+  defaults.ca_path = keys.certificate("tls-ca");
+  if (std::error_code ignored; std::filesystem::exists(defaults.ca_path, ignored))
+    defaults.ca = std::string(as_text(TRY(read_file(defaults.ca_path, 64u << 10))));
   TRY(complete_shipping(profile, defaults));
   return profile;
 }

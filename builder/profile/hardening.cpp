@@ -32,6 +32,26 @@ bool has_value(SettingArea area) {
          area == SettingArea::mount || area == SettingArea::audit_status;
 }
 
+/// Whether at least one way of AuthenticationMethods (sshd_config(5)) asks for nothing but keys: no account has a
+/// password.
+bool takes_keys(std::string_view methods) {
+  for (auto rest = methods; !rest.empty();) {
+    const auto way = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), way.size() + 1));
+    if (way == "any" || way == "publickey" || way == "publickey,publickey") return true;
+  }
+  return false;
+}
+
+/// Whether sshd would let nobody in with this value.
+bool locks_out(const SettingRow& row, std::string_view value) {
+  if (row.area != SettingArea::sshd) return false;
+  if (row.name == "authenticationmethods") return !takes_keys(value);
+  // Without PAM sshd refuses accounts whose password is locked (auth.c, allowed_user), and all of ours are.
+  if (row.name == "pubkeyauthentication" || row.name == "usepam") return value == "no";
+  return (row.name == "maxauthtries" || row.name == "maxsessions") && value == "0";
+}
+
 Result<std::string> read_value(const SettingRow& row, const Located<std::string>& value) {
   if (!has_value(row.area))
     return wrong(value.at, fmt::format("{} has no value that could be another one", row_name(row)),
@@ -42,6 +62,9 @@ Result<std::string> read_value(const SettingRow& row, const Located<std::string>
     return wrong(value.at, fmt::format("value of {} has a blank or a quote in it", row_name(row)));
   if (value.value == row.value)
     return wrong(value.at, fmt::format("{} is \"{}\" anyway", row_name(row), value.value), "take the relaxation away");
+  if (locks_out(row, value.value))
+    return wrong(value.at, fmt::format("with {} = \"{}\" everybody is locked out", row_name(row), value.value),
+                 "take the relaxation away: people log in with keys and certificates, and no account has a password");
   return value.value;
 }
 

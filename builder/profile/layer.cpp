@@ -356,6 +356,7 @@ Result<Profile> finish(Draft draft) {
   TRY(finish_hardening(draft));
   TRY(finish_network(draft.network, profile));
   finish_ssh(draft);
+  TRY(check_lock_out(draft));
   finish_time(draft);
   TRY(finish_users(draft));
   TRY(finish_root(draft));

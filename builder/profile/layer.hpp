@@ -19,6 +19,7 @@ struct Draft {
   NetworkDraft network;
   std::map<std::string, TextLocation> user_at;  ///< by name
   std::optional<TextLocation> ssh_at;
+  std::optional<TextLocation> ssh_from_at;  ///< of a `from` that the profile itself gives
   ShellAccess shell = ShellAccess::refused;
   TextLocation end;  ///< of the file that was asked for: where missing keys are reported
 };
@@ -37,6 +38,8 @@ Result<void> finish_hardening(Draft& draft);
 Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string& folder);
 /// What the site says where the profile does not: whom its flows let in, and the principal of its bastion.
 void finish_ssh(Draft& draft);
+/// Whether what the profile asks of SSH fits the site and the base; in lock_out.cpp.
+Result<void> check_lock_out(const Draft& draft);
 Result<void> apply_users(Draft& draft, const TableReader& users);
 Result<void> finish_users(const Draft& draft);
 /// `[time]`, in time.cpp.

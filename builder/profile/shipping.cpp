@@ -145,11 +145,13 @@ Result<void> complete_shipping(Profile& profile, const ShippingDefaults& default
   if (shipping.collector.empty())
     return detail::wrong(shipping.at, "[shipping] has no collector, and the site names none",
                          "give collector = \"HOST\", or a collector role in the site file");
-  if (shipping.ca.empty()) shipping.ca = defaults.ca;
-  if (shipping.ca.empty())
+  if (!shipping.ca.empty()) return {};
+  if (defaults.ca.empty())
     return detail::wrong(shipping.at,
                          fmt::format("the collector {} has no certificate: no authority is given", shipping.collector),
                          "give ca = \"FILE.crt\", or make a key folder with tls-ca (`ingot keys init`)");
+  TRY(detail::check_authority({defaults.ca_path, {defaults.ca_path, 1, 1}}, defaults.ca));
+  shipping.ca = defaults.ca;
   return {};
 }
 

@@ -104,7 +104,8 @@ Result<void> check_ssh(const Site& site) {
       const auto* role = site.role(to);
       if (role == nullptr) continue;
       if (!role->ssh)
-        return wrong(flow.at, fmt::format("the flow {} opens SSH to {}, which has ssh = false", flow.name, to));
+        return wrong(flow.at, fmt::format("the flow {} opens SSH to {}, which has ssh = false", flow.name, to),
+                     fmt::format("take {} out of the flow, or ssh = false out of [roles.{}]", to, to));
       for (const auto& from : flow.from)
         if (to == site.bastion ? site.zone(from) == nullptr : from != site.bastion)
           return wrong(

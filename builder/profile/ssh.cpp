@@ -48,6 +48,7 @@ Result<void> apply_ssh(Draft& draft, const TableReader& table, const std::string
   if (const auto ca = TRY(table.texts("ca"))) ssh.ca = TRY(read_ca(*ca, folder));
   if (const auto from = TRY(table.texts("from"))) {
     ssh.from.clear();
+    draft.ssh_from_at = table.at("from");
     for (const auto& prefix : *from) {
       if (!is_prefix(prefix.value))
         return wrong(prefix.at,

@@ -19,7 +19,8 @@ namespace {
 // Made with ssh-keygen for this test; the private halves were deleted.
 const std::string ca_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJWlMj/tyRhoPUTy+KpSF0XNGt9l+GW8x9+ePlqNeLUc";
 const std::string head =
-    "name = \"node\"\nversion = 1\nrole = \"worker\"\n[base]\npackages = [\"systemd\"]\n";  // 5 lines
+    "name = \"node\"\nversion = 1\nrole = \"worker\"\n[base]\npackages = [\"systemd\", \"openssh-server\"]\n";  // 5
+                                                                                                                // lines
 
 class Folder {
  public:
@@ -273,6 +274,29 @@ TEST_CASE("settings: an AppArmor profile that does not enforce is none") {
   CHECK((tree.find("/etc/apparmor.d/a") != nullptr) == row.stays);
   CHECK(tree.find("/etc/apparmor.d/abstractions/base") != nullptr);
   CHECK(find(part.settings, SettingArea::unit, "apparmor.service") != nullptr);
+}
+
+TEST_CASE("settings: what anybody may write to is in memory and holds no programs") {
+  const auto part = render_settings(must(Folder().load("")), base_tree()).value();
+  for (const auto* line : {"tmpfs /dev/shm tmpfs nosuid,nodev,noexec 0 0",
+                           "tmpfs /var tmpfs mode=0755,size=25%,nr_inodes=1m,nosuid,nodev,noexec 0 0",
+                           "tmpfs /var/tmp tmpfs mode=1777,size=10%,nr_inodes=100k,nosuid,nodev,noexec 0 0"}) {
+    INFO(line);
+    CHECK(std::find(part.fstab.begin(), part.fstab.end(), line) != part.fstab.end());
+  }
+  for (const auto* point : {"/var", "/var/tmp"})
+    CHECK(find(part.settings, SettingArea::mount, point)->value == "nosuid,nodev,noexec");
+}
+
+TEST_CASE("settings: who has no password is counted all the same, in the order that faillock(8) asks for") {
+  auto tree = base_tree();
+  REQUIRE(tree.put_file("/usr/lib/x86_64-linux-gnu/security/pam_faillock.so", {}));
+  REQUIRE(apply_part(tree, render_settings(must(Folder().load("")), tree).value()));
+  const auto stack = text_of(tree, "/etc/pam.d/common-auth");
+  CHECK(stack.substr(stack.find('\n') + 1) ==
+        "auth required pam_faillock.so preauth\nauth [success=1 default=ignore] pam_unix.so\n"
+        "auth [default=die] pam_faillock.so authfail\nauth sufficient pam_faillock.so authsucc\n"
+        "auth requisite pam_deny.so\n");
 }
 
 TEST_CASE("settings: time comes from the site's time role, which answers who may ask") {

@@ -273,7 +273,7 @@ void event_data_seeds() {
 }
 
 void enrolment_seeds() {
-  const TpmIdentity identity{{1, 2}, {3}, {{4}, {5, 6}}, {7}};
+  const TpmIdentity identity{{1, 2}, {3}, {{4}, {5, 6}}, {7}, {}};
   seed("enrolment/identity", as_bytes(encode_identity(identity)));
   seed("enrolment/challenge", as_bytes(encode_challenge({"gpu-07", {1}, {2}, {3}, {4}})));
   seed("enrolment/activation", as_bytes(encode_activation({"gpu-07", {1}})));
@@ -313,6 +313,142 @@ secure_boot = true
        as_bytes("name = \"x\"\nversion = 1\nrole = \"x\"\n[base]\nimage = \"a.qcow2\"\nformat = \"disk\"\n"));
 }
 
+void site_seeds() {
+  // Every kind of plane, address, flow and policy once.
+  const std::string whole = R"(bastion = "hub"
+collector = "hub"
+time = "hub"
+[planes.mgmt]
+kind = "vlan"
+vlan = 10
+link = "nic"
+subnets = ["10.1.0.0/24", "fd00:1::/64"]
+[planes.under]
+kind = "plain"
+link = "nic"
+mtu = 9000
+subnets = ["10.2.0.0/24"]
+rdma = true
+[planes.over]
+kind = "vxlan"
+vni = 77
+port = 4790
+underlay = "under"
+mtu = 8950
+subnets = ["10.3.0.0/24"]
+vteps = ["10.2.0.1", "10.2.0.2"]
+[planes.front]
+kind = "vlan"
+vlan = 20
+link = "edge"
+subnets = ["10.4.0.0/24", "fd00:4::/64"]
+gateways = ["10.4.0.254", "fd00:4::fe"]
+[roles.hub.planes]
+mgmt = ["10.1.0.1", "fd00:1::1"]
+front = ["10.4.0.1", "fd00:4::1"]
+[roles.work.planes]
+mgmt = ["10.1.0.16/28", "fd00:1::10-fd00:1::1f"]
+under = ["10.2.0.1-10.2.0.9"]
+over = ["10.3.0.1-10.3.0.9"]
+[roles.mute]
+ssh = false
+[roles.mute.planes]
+mgmt = ["10.1.0.99"]
+[zones.people]
+plane = "front"
+addresses = ["192.0.2.0/24"]
+[[flows]]
+name = "login"
+from = ["people"]
+to = ["hub"]
+plane = "front"
+ports = ["tcp/22"]
+why = "people log in"
+[[flows]]
+name = "ssh"
+from = ["hub"]
+to = ["work"]
+plane = "mgmt"
+ports = ["tcp/22", "icmp"]
+why = "onward"
+[[flows]]
+name = "logs"
+from = ["work", "mute"]
+to = ["hub"]
+plane = "mgmt"
+ports = ["tcp/19532", "udp/123", "udp/67", "udp/547"]
+why = "records"
+[[flows]]
+name = "peers"
+from = ["work"]
+to = ["work"]
+plane = "over"
+ports = ["tcp/5000-5010", "udp/5000"]
+why = "work"
+[[flows]]
+name = "leases"
+from = ["work"]
+to = ["work"]
+plane = "under"
+ports = ["udp/67"]
+why = "addresses"
+[[policies]]
+name = "closed"
+kind = "never"
+from = ["people"]
+to = ["work"]
+trusted = ["hub"]
+why = "no way in"
+[[policies]]
+name = "ssh"
+kind = "only-from"
+from = ["hub"]
+to = ["work"]
+ports = ["tcp/22"]
+why = "recorded"
+[[policies]]
+name = "models"
+kind = "only-through"
+through = ["hub"]
+to = ["work"]
+ports = ["tcp/8000"]
+why = "limits"
+[[policies]]
+name = "logs"
+kind = "always"
+from = ["work"]
+to = ["hub"]
+ports = ["tcp/19532"]
+why = "they leave"
+[[policies]]
+name = "apart"
+kind = "isolated"
+plane = "over"
+to = ["work"]
+why = "its own"
+)";
+  const auto with = [&](const std::string& from, const std::string& to) {
+    auto text = whole;
+    const auto at = text.find(from);
+    failed = failed || at == std::string::npos;
+    return at == std::string::npos ? text : text.replace(at, from.size(), to);
+  };
+  seed("site/whole", as_bytes(whole));
+  seed("site/dhcp", as_bytes(with("rdma = true", "addressing = \"dhcp\"")));
+  seed("site/why-is-a-rule", as_bytes(with("people log in", "x\\n    accept\\u007f\\u2028 accept")));
+  seed("site/everybody", as_bytes(with("addresses = [\"192.0.2.0/24\"]\n", "")));
+  seed("site/flow-contradicts-policy", as_bytes(with("ports = [\"tcp/5000-5010\"", "ports = [\"tcp/8000\"")));
+  seed("site/smallest", as_bytes(R"(collector = "a"
+[planes.p]
+kind = "plain"
+link = "l"
+subnets = ["fd00::/16"]
+[roles.a]
+ssh = false
+planes = { p = ["fd00::1-fd00:ffff::"] }
+)"));
+}
+
 void any_log_seeds() {
   EventLog firmware;
   firmware.algorithms = algorithm_sizes(std::vector{HashAlg::sha256});
@@ -345,5 +481,6 @@ int main(int argc, char** argv) {
   any_log_seeds();
   enrolment_seeds();
   profile_seeds();
+  site_seeds();
   return failed ? 3 : 0;
 }

@@ -1,10 +1,8 @@
 // The bastion's rendered files under real sshd, ssh, sudo and sudo_logsrvd of Debian 13: sessions through it work and
 // are recorded, and no other way leads to a node. What happens is in tests/tool/bastion.
-#include <sstream>
-
 #include "ingot/builder/profile.hpp"
 #include "ingot/signer/key.hpp"
-#include "oracle_tree.hpp"
+#include "service_lab.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
@@ -85,74 +83,55 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 TEST_CASE("bastion: sessions are opened, recorded, and there is no way around") {
   const Bastion made;
-  builder::Command command;
   const std::string build = INGOT_BUILD;
-  command.argv = {std::string(INGOT_SOURCE) + "/tests/tool/bastion",
-                  oracles,
-                  made.files,
-                  made.node,
-                  build + "/ingot",
-                  build + "/ingot-agent",
-                  made.keys,
-                  made.folder.path()};
-  command.timeout_seconds = 600;
-  const auto done = builder::run_checked(command);
-  if (!done) FAIL(describe(done.error()));
-  std::map<std::string, std::string> told;
-  std::istringstream lines{std::string(as_text(done->output))};
-  for (std::string name, value; lines >> name && std::getline(lines, value);)
-    told[name] = value.empty() ? value : value.substr(1);
-  for (const auto& [name, value] : told) std::cerr << "bastion: " << name << " " << value << "\n";
-  const auto says = [&](const std::string& name, const std::string& part) {
-    INFO(name << " is " << told.at(name) << ", expected " << part);
-    CHECK(has(told.at(name), part));
-  };
+  const Told told("bastion", {std::string(INGOT_SOURCE) + "/tests/tool/bastion", oracles, made.files, made.node,
+                              build + "/ingot", build + "/ingot-agent", made.keys, made.folder.path()});
 
-  says("config.sudoers", "valid");
-  says("config.sshd", "valid");
+  told.says("config.sudoers", "valid");
+  told.says("config.sshd", "valid");
   CHECK(told.at("key.mode") == "600 899");
-  says("keep.key", "ssh-ed25519");
-  says("keep.no_source", "has no source-address");
-  says("keep.other_key", "another key");
-  says("keep.certificate", "source-address 10.10.0.8/32");
-  says("keep.nodes_outside", "no flow of the site");
-  says("keep.list", "gpu-1");
-  says("keep.tls_request", "BEGIN CERTIFICATE REQUEST");
-  says("keep.not_an_admin", "may not do that");
-  says("keep.not_an_auditor", "may not do that");
+  told.says("keep.key", "ssh-ed25519");
+  told.says("keep.no_source", "has no source-address");
+  told.says("keep.other_key", "another key");
+  told.says("keep.certificate", "source-address 10.10.0.8/32");
+  told.says("keep.nodes_outside", "no flow of the site");
+  told.says("keep.list", "gpu-1");
+  told.says("keep.tls_request", "BEGIN CERTIFICATE REQUEST");
+  told.says("keep.not_an_admin", "may not do that");
+  told.says("keep.not_an_auditor", "may not do that");
 
   for (const auto* name : {"record.no_identity", "record.no_recorder", "down.new_session", "host.uncertified"}) {
     INFO(name << " is " << told.at(name));
     CHECK_FALSE(told.at(name).empty());
     CHECK_FALSE(has(told.at(name), "reached"));
   }
-  says("host.known", "reached");
-  says("login.command", "c-42 ops 10.10.0.8 ");
+  told.says("host.known", "reached");
+  told.says("login.command", "c-42 ops 10.10.0.8 ");
   CHECK(told.at("login.address") == "address");
   CHECK(told.at("login.status") == "7");
   CHECK(told.at("login.input") == "300000");
-  says("login.terminal", "/dev/pts/");
-  says("login.terminal", "t-42");
+  told.says("login.terminal", "/dev/pts/");
+  told.says("login.terminal", "t-42");
   CHECK(told.at("login.terminal").ends_with("|5"));
   CHECK(told.at("login.escape") == "0");
-  says("login.password", "length 14");
+  told.says("login.password", "length 14");
   CHECK(told.at("record.password") == "0");
 
   // Who, by which certificate, from where, to where; what was shown, what was typed.
-  says("record.list", "ops : ");
-  says("record.list", "serial=7");
-  says("record.list", "id=ops@laptop");
-  says("record.list", "ca=SHA256:");
-  says("record.list", "10.60.0.130 gpu-1");
-  says("record.replay", "t-42");
-  says("record.typed", "echo t-$((40+2))");
-  says("journal.start", "id=ops@laptop");
-  says("journal.start", "10.60.0.130 gpu-1 2001");
+  told.says("record.list", "ops : ");
+  told.says("record.list", "serial=7");
+  told.says("record.list", "id=ops@laptop");
+  told.says("record.list", "ca=SHA256:");
+  told.says("record.list", "10.60.0.130 gpu-1");
+  told.says("record.replay", "t-42");
+  told.says("record.typed", "echo t-$((40+2))");
+  told.says("journal.start", "id=ops@laptop");
+  told.says("journal.start", "10.60.0.130 gpu-1 2001");
   CHECK(told.at("journal.same") == "1");
 
-  says("around_control", "SSH-2.0");
+  told.says("around_control", "SSH-2.0");
   std::size_t ways = 0;
-  for (const auto& [name, value] : told) {
+  for (const auto& [name, value] : told.all()) {
     if (!name.starts_with("around.")) continue;
     INFO(name << " is " << value);
     CHECK_FALSE(has(value, "OPEN"));
@@ -161,30 +140,20 @@ TEST_CASE("bastion: sessions are opened, recorded, and there is no way around") 
     ++ways;
   }
   CHECK(ways >= 38);
-  for (const auto* name : {"around.scp_old", "around.rsync"}) says(name, "files are not copied");
+  for (const auto* name : {"around.scp_old", "around.rsync"}) told.says(name, "files are not copied");
   for (const auto* name :
        {"around.bastion", "around.loopback", "around.loopback_v6", "around.mapped", "around.outside"})
-    says(name, "no flow of the site");
-  says("around.second_address", "Permission denied");
-  says("around.key_readable", "Permission denied");
+    told.says(name, "no flow of the site");
+  told.says("around.second_address", "Permission denied");
+  told.says("around.key_readable", "Permission denied");
   CHECK(std::stol(told.at("around.refusals_in_journal")) >= 15);
 
   CHECK(told.at("down.session_ends_in") != "never");
-  says("down.again", "reached");
+  told.says("down.again", "reached");
   CHECK(told.at("down.sudo_killed") != "never");
 }
 
 TEST_CASE("bastion: systemd takes the unit, and it is no more exposed than 2.0") {
   const Bastion made;
-  std::istringstream lines(
-      output_of({std::string(INGOT_SOURCE) + "/tests/tool/units", oracles, made.files, "ingot-onward-key.service"}));
-  for (std::string kind, line; lines >> kind && std::getline(lines, line);) {
-    INFO(kind << line);
-    if (kind == "verify") FAIL_CHECK("systemd-analyze verify has something to say");
-    if (kind != "exposure") continue;
-    const auto tenths = std::stoi(line.substr(line.rfind(' ')));
-    std::cerr << "bastion: exposure of" << line << " tenths\n";
-    CHECK(tenths >= 0);
-    CHECK(tenths <= 20);
-  }
+  check_units(made.files, {"ingot-onward-key.service"});
 }

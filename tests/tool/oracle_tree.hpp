@@ -33,7 +33,7 @@ inline builder::Tree oracle_tree() {
   return tree;
 }
 
-/// A part's files below `folder`; what it removes is added to the list FOLDER.removed.
+/// A part's files and links below `folder`; what it removes is added to the list FOLDER.removed.
 inline void write_part(const std::string& folder, const builder::ConfigPart& part) {
   namespace fs = std::filesystem;
   for (const auto& file : part.files) {
@@ -41,6 +41,11 @@ inline void write_part(const std::string& folder, const builder::ConfigPart& par
     fs::create_directories(fs::path(target).parent_path());
     REQUIRE(write_file(target, file.content));
     fs::permissions(target, static_cast<fs::perms>(file.mode));
+  }
+  for (const auto& link : part.links) {
+    const auto path = folder + link.path;
+    fs::create_directories(fs::path(path).parent_path());
+    if (!fs::is_symlink(path)) fs::create_symlink(link.target, path);
   }
   std::ofstream removed(folder + ".removed", std::ios::app);
   for (const auto& gone : part.removed) removed << gone << "\n";

@@ -24,7 +24,7 @@ class World {
     for (const auto* key : {"ca", "other-ca", "id", "plain"})
       test::output_of({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path(key)});
     std::ofstream(path("p.toml"))
-        << "name = \"node\"\nversion = 1\nrole = \"worker\"\n[base]\npackages = [\"systemd\"]\n"
+        << "name = \"node\"\nversion = 1\nrole = \"worker\"\n[base]\npackages = [\"systemd\", \"openssh-server\"]\n"
            "[ssh]\nenabled = true\nca = [\"ca.pub\"]\nfrom = [\"10.0.0.0/24\"]\n"
         << more
         << "[users.alice]\nuid = 2001\nprincipals = [\"alice\"]\n"

@@ -345,6 +345,27 @@ TEST_CASE("source: what cannot be read says why") {
   CHECK(read_part(*source, 0, 100, 100).error().code == ErrorCode::io);
 }
 
+TEST_CASE("source: holes read as zeros, and a file that became shorter is no hole") {
+  const Scratch scratch;
+  constexpr std::uint64_t size = 3u << 20, at = (1u << 20) + 5;
+  auto out = OutputFile::create(scratch / "sparse").value();
+  REQUIRE(out.truncate(size));
+  REQUIRE(out.write_at(at, Buffer{1, 2, 3}));
+  REQUIRE(out.commit());
+  Buffer expected(size);
+  for (std::uint8_t i = 0; i < 3; ++i) expected[at + i] = static_cast<std::uint8_t>(i + 1);
+  const auto source = file_source(scratch / "sparse").value();
+  CHECK(read_all(*source, size).value() == expected);
+  CHECK(read_part(*source, at + 1, 1u << 20, size).value() ==
+        Buffer(expected.begin() + at + 1, expected.begin() + at + 1 + (1u << 20)));
+  fs::resize_file(scratch / "sparse", 2u << 20);
+  CHECK(read_part(*source, 1u << 20, 1u << 20, size).value() ==
+        Buffer(expected.begin() + (1u << 20), expected.begin() + (2u << 20)));
+  const auto shorter = read_all(*source, size);
+  REQUIRE_FALSE(shorter);
+  CHECK(shorter.error().code == ErrorCode::io);
+}
+
 TEST_CASE("source: files of /proc, which say that they are empty, are read whole") {
   CHECK_FALSE(read_file("/proc/self/status", 1u << 20).value().empty());
 }

@@ -44,6 +44,13 @@ class FileSource final : public ByteSource {
   Result<void> read(std::uint64_t offset, MutableBytes into) const override {
     TRY_IN(path_, check_range(*this, offset, into.size()));
     while (!into.empty()) {
+      const auto hole = hole_at(offset, into.size());
+      if (hole > 0) {
+        std::fill_n(into.begin(), hole, std::uint8_t{0});
+        into = into.subspan(hole);
+        offset += hole;
+        continue;
+      }
       const ssize_t got = ::pread(fd_, into.data(), into.size(), static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return fail(io_error(fmt::format("reading {}", path_), errno));
@@ -55,6 +62,19 @@ class FileSource final : public ByteSource {
   }
 
  private:
+  /// How many of `size` bytes from `offset` on were never written. The kernel would fill its cache with zeros for them,
+  /// which takes longer than all else that is done with a disk image. 0 where nobody knows, and for small reads.
+  std::size_t hole_at(std::uint64_t offset, std::size_t size) const {
+    constexpr std::size_t worth_asking_bytes = 64u << 10;
+    if (size < worth_asking_bytes) return 0;
+    const off_t data = ::lseek(fd_, static_cast<off_t>(offset), SEEK_DATA);  // reads give their own offset
+    if (data >= 0)
+      return static_cast<std::size_t>(std::min<std::uint64_t>(size, static_cast<std::uint64_t>(data) - offset));
+    // No data up to the end of the file; which is to be where it was, or the file became shorter.
+    const bool is_whole = errno == ENXIO && ::lseek(fd_, 0, SEEK_END) >= static_cast<off_t>(size_);
+    return is_whole ? size : 0;
+  }
+
   int fd_;
   std::uint64_t size_;
   std::string path_;

@@ -6,7 +6,7 @@ namespace ingot::check {
 namespace {
 
 constexpr std::uint32_t no_bit = UINT32_MAX;  // of the two constants: behind all bits
-constexpr std::size_t node_cap = 60'000'000;  // 720 MB
+constexpr std::size_t node_cap = 60'000'000;  // 720 MB; less than 2^30, which leaves room for an operation
 constexpr std::size_t first_table = std::size_t{1} << 12;
 constexpr std::size_t memo_cap = std::size_t{1} << 20;
 
@@ -17,79 +17,88 @@ std::size_t mixed(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
   return static_cast<std::size_t>(hash ^ hash >> 32);
 }
 
+/// Of a table with open addressing: three quarters full.
+constexpr bool needs_growth(std::size_t node_count, std::size_t slot_count) { return node_count > slot_count / 4 * 3; }
+
+/// An operation beside a set, which is below node_cap.
+constexpr std::uint32_t marked(std::uint32_t operation, Set a) { return operation << 30 | a; }
+
 }  // namespace
 
-Bdd::Bdd() : nodes_{{no_bit, 0, 0}, {no_bit, 1, 1}}, table_(first_table, nothing), memos_(first_table) {}
+Bdd::Bdd() : nodes_{{no_bit, 0, 0}, {no_bit, 1, 1}}, table_(first_table), memos_(first_table) {}
 
 Set Bdd::node(std::uint32_t bit, Set low, Set high) {
   if (low == high) return low;
+  const auto hash = mixed(bit, low, high);
+  const auto tag = static_cast<std::uint32_t>(hash >> 32);
   const auto mask = table_.size() - 1;
-  for (auto at = mixed(bit, low, high) & mask;; at = (at + 1) & mask) {
-    const auto found = table_[at];
-    if (found == nothing) {
+  for (auto at = hash & mask;; at = (at + 1) & mask) {
+    const auto slot = table_[at];
+    if (slot.node == nothing) {
       if (nodes_.size() >= node_cap) {
         full_ = true;
         return nothing;
       }
       const auto made = static_cast<Set>(nodes_.size());
       nodes_.push_back({bit, low, high});
-      table_[at] = made;
-      if (nodes_.size() * 2 > table_.size()) grow_table();
+      table_[at] = {made, tag};
+      if (needs_growth(nodes_.size(), table_.size())) grow_table();
       return made;
     }
-    const auto& one = nodes_[found];
-    if (one.bit == bit && one.low == low && one.high == high) return found;
+    if (slot.tag != tag) continue;
+    const auto& one = nodes_[slot.node];
+    if (one.bit == bit && one.low == low && one.high == high) return slot.node;
   }
 }
 
 /// Memos are of the same size, up to a cap; they start anew, for they only save work.
 void Bdd::grow_table() {
   std::size_t size = table_.size();
-  while (nodes_.size() * 2 > size) size *= 2;
-  table_.assign(size, nothing);
+  while (needs_growth(nodes_.size(), size)) size *= 2;
+  table_.assign(size, Slot{});
   if (memos_.size() < std::min(size, memo_cap)) memos_.assign(std::min(size, memo_cap), Memo{});
   for (std::size_t i = 2; i < nodes_.size(); ++i) {
-    auto at = mixed(nodes_[i].bit, nodes_[i].low, nodes_[i].high) & (size - 1);
-    while (table_[at] != nothing) at = (at + 1) & (size - 1);
-    table_[at] = static_cast<Set>(i);
+    const auto hash = mixed(nodes_[i].bit, nodes_[i].low, nodes_[i].high);
+    auto at = hash & (size - 1);
+    while (table_[at].node != nothing) at = (at + 1) & (size - 1);
+    table_[at] = {static_cast<Set>(i), static_cast<std::uint32_t>(hash >> 32)};
   }
 }
 
-Bdd::Memo& Bdd::memo(Operation operation, Set a, Set b) {
-  return memos_[mixed(a, b, static_cast<std::uint64_t>(operation)) & (memos_.size() - 1)];
+Bdd::Memo& Bdd::memo(std::uint32_t first, std::uint32_t second) {
+  return memos_[mixed(first, second, 0) & (memos_.size() - 1)];
 }
 
-Set Bdd::combine(Operation operation, Set a, Set b) {
-  switch (operation) {
-    case Operation::both:
-      if (a == nothing || b == nothing) return nothing;
-      if (a == everything || a == b) return b;
-      if (b == everything) return a;
-      if (b < a) std::swap(a, b);
-      break;
-    case Operation::either:
-      if (a == everything || b == everything) return everything;
-      if (a == nothing || a == b) return b;
-      if (b == nothing) return a;
-      if (b < a) std::swap(a, b);
-      break;
-    case Operation::without:
-      if (a == nothing || b == everything || a == b) return nothing;
-      if (b == nothing) return a;
-      break;
-    case Operation::forget:
-      return nothing;  // never combined
+template <Bdd::Operation operation>
+Set Bdd::combine(Set a, Set b) {
+  if constexpr (operation == Operation::both) {
+    if (a == nothing || b == nothing) return nothing;
+    if (a == everything || a == b) return b;
+    if (b == everything) return a;
+  } else if constexpr (operation == Operation::either) {
+    if (a == everything || b == everything) return everything;
+    if (a == nothing || a == b) return b;
+    if (b == nothing) return a;
+  } else {
+    static_assert(operation == Operation::without);
+    if (a == nothing || b == everything || a == b) return nothing;
+    if (b == nothing) return a;
   }
-  auto& before = memo(operation, a, b);
-  if (before.used && before.a == a && before.b == b && before.operation == operation) return before.result;
+  if (operation != Operation::without && b < a) std::swap(a, b);
+  const auto first = marked(static_cast<std::uint32_t>(operation), a);
+  if (const auto& before = memo(first, b); before.first == first && before.second == b) return before.result;
   const auto left = nodes_[a], right = nodes_[b];
   const auto bit = std::min(left.bit, right.bit);
-  const auto low = combine(operation, left.bit == bit ? left.low : a, right.bit == bit ? right.low : b);
-  const auto high = combine(operation, left.bit == bit ? left.high : a, right.bit == bit ? right.high : b);
+  const auto low = combine<operation>(left.bit == bit ? left.low : a, right.bit == bit ? right.low : b);
+  const auto high = combine<operation>(left.bit == bit ? left.high : a, right.bit == bit ? right.high : b);
   const auto result = node(bit, low, high);
-  memo(operation, a, b) = {a, b, operation, result, true};
+  memo(first, b) = {first, b, result};
   return result;
 }
+
+template Set Bdd::combine<Bdd::Operation::both>(Set, Set);
+template Set Bdd::combine<Bdd::Operation::either>(Set, Set);
+template Set Bdd::combine<Bdd::Operation::without>(Set, Set);
 
 // From the least significant bit up: a number is at least `low` when its first bit is greater, or equal and the rest is
 // at least the rest of `low`.
@@ -120,12 +129,12 @@ Set Bdd::masked(Field field, Wide mask, Wide value) {
 Set Bdd::forget_from(Set a, Field field) {
   const auto one = nodes_[a];
   if (one.bit == no_bit || one.bit >= std::uint32_t{field.first} + field.width) return a;
-  const Set key = std::uint32_t{field.first} << 16 | field.width;
-  const auto& before = memo(Operation::forget, a, key);
-  if (before.used && before.a == a && before.b == key && before.operation == Operation::forget) return before.result;
+  const auto first = marked(static_cast<std::uint32_t>(Operation::forget), a);
+  const auto second = std::uint32_t{field.first} << 16 | field.width;
+  if (const auto& before = memo(first, second); before.first == first && before.second == second) return before.result;
   const auto low = forget_from(one.low, field), high = forget_from(one.high, field);
   const auto result = one.bit >= field.first ? either(low, high) : node(one.bit, low, high);
-  memo(Operation::forget, a, key) = {a, key, Operation::forget, result, true};
+  memo(first, second) = {first, second, result};
   return result;
 }
 

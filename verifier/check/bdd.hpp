@@ -33,9 +33,9 @@ class Bdd {
   Set equal(Field field, Wide value) { return between(field, value, value); }
   /// The field's bits that `mask` has are those of `value`.
   Set masked(Field field, Wide mask, Wide value);
-  Set both(Set a, Set b) { return combine(Operation::both, a, b); }
-  Set either(Set a, Set b) { return combine(Operation::either, a, b); }
-  Set without(Set a, Set b) { return combine(Operation::without, a, b); }
+  Set both(Set a, Set b) { return combine<Operation::both>(a, b); }
+  Set either(Set a, Set b) { return combine<Operation::either>(a, b); }
+  Set without(Set a, Set b) { return combine<Operation::without>(a, b); }
   Set none_of(Set a) { return without(everything, a); }
   /// Whatever the field's bits are: existential quantification.
   Set forget(Set a, Field field);
@@ -55,22 +55,27 @@ class Bdd {
     Set low;
     Set high;
   };
+  /// Part of the hash beside the number, so that other nodes are seldom looked at.
+  struct Slot {
+    Set node = nothing;  ///< nothing: free
+    std::uint32_t tag = 0;
+  };
+  /// What an operation on `a` and `b` gave. Small, for the cache's sake.
   struct Memo {
-    Set a = 0;
-    Set b = 0;
-    Operation operation{};
-    Set result = 0;
-    bool used = false;
+    std::uint32_t first = 0;  ///< operation and `a`; 0: free
+    std::uint32_t second = 0;
+    Set result = nothing;
   };
 
   Set node(std::uint32_t bit, Set low, Set high);
-  Set combine(Operation operation, Set a, Set b);
+  template <Operation operation>
+  Set combine(Set a, Set b);
   Set forget_from(Set a, Field field);
   void grow_table();
-  Memo& memo(Operation operation, Set a, Set b);
+  Memo& memo(std::uint32_t first, std::uint32_t second);
 
   std::vector<Node> nodes_;
-  std::vector<Set> table_;  ///< open addressing over nodes_
+  std::vector<Slot> table_;  ///< open addressing over nodes_
   std::vector<Memo> memos_;
   bool full_ = false;
 };

@@ -161,12 +161,49 @@ Set Firewall::pass_chain(const BaseChain& base, Place place, Set packets, Bound 
 
 Firewall::Outcome Firewall::run(const Walk& caller, const codec::NftChain& chain, Set packets) {
   Walk walk{caller.bound, caller.place, caller.table, &chain, caller.tracking, packets, {}};
-  for (const auto& one : chain.rules) {
-    if (walk.here == nothing) break;
-    rule(walk, one);
+  for (Rules rules = chain.rules; !rules.empty() && walk.here != nothing;) {
+    const auto judged = hits_ == nullptr ? alike(walk, rules) : 0;
+    if (judged == 0) rule(walk, rules.front());
+    rules = rules.subspan(std::max<std::size_t>(judged, 1));
   }
   walk.outcome.returned = packets_.either(walk.outcome.returned, walk.here);
   return walk.outcome;
+}
+
+/// What a rule matches that does nothing but accept or drop it; nothing when it is not known exactly.
+std::optional<Set> Firewall::exact_match(const Walk& walk, const codec::NftRule& rule) {
+  Set out = everything;
+  for (const auto& statement : rule.statements) {
+    if (&statement == &rule.statements.back()) return out;
+    if (statement.kind == NftStatement::Kind::harmless) continue;
+    if (statement.kind != NftStatement::Kind::match) return std::nullopt;
+    const auto one = matcher_.match(*walk.table, statement, walk.place, walk.tracking);
+    if (one.may != one.must) return std::nullopt;
+    out = packets_.both(out, one.may);
+  }
+  return std::nullopt;
+}
+
+// Rulesets are long because each peer has a rule. The sets of the rules are small; what is here is large, so it is
+// asked once for all of them.
+std::size_t Firewall::alike(Walk& walk, Rules rules) {
+  const auto verdict_of = [](const codec::NftRule& rule) -> std::optional<NftVerdict> {
+    if (rule.statements.empty() || rule.statements.back().kind != NftStatement::Kind::verdict) return std::nullopt;
+    const auto verdict = rule.statements.back().judgement.verdict;
+    return verdict == NftVerdict::accept || verdict == NftVerdict::drop ? std::optional(verdict) : std::nullopt;
+  };
+  const auto verdict = verdict_of(rules.front());
+  if (!verdict) return 0;
+  Set matched = nothing;
+  std::size_t count = 0;
+  for (; count < rules.size() && verdict_of(rules[count]) == verdict; ++count) {
+    const auto one = exact_match(walk, rules[count]);
+    if (!one) break;
+    matched = packets_.either(matched, *one);
+  }
+  matched = packets_.both(matched, walk.here);
+  judge(walk, {*verdict, {}}, {matched, matched});
+  return count;
 }
 
 void Firewall::note(const Walk& walk, const codec::NftRule* rule, const Match& match, std::string_view verdict) {

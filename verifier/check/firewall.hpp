@@ -1,6 +1,8 @@
 // One host's ruleset as a function from packets to packets: the kernel's order of hooks and chains.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "rule_match.hpp"
@@ -62,6 +64,11 @@ class Firewall {
   Set pass_chain(const BaseChain& base, Place place, Set packets, Bound bound);
   Outcome run(const Walk& caller, const codec::NftChain& chain, Set packets);
   void rule(Walk& walk, const codec::NftRule& rule);
+  using Rules = std::span<const codec::NftRule>;
+  /// Judges the rules at the start of `rules` that surely do the same with all that they match, as if they were one.
+  /// Returns how many these were.
+  std::size_t alike(Walk& walk, Rules rules);
+  std::optional<Set> exact_match(const Walk& walk, const codec::NftRule& rule);
   void judge(Walk& walk, const codec::NftJudgement& judgement, Match match);
   void jump(Walk& walk, const codec::NftJudgement& judgement, Match match);
   void look_up(Walk& walk, const codec::NftStatement& vmap, Match& match, const codec::NftRule& rule);

@@ -239,17 +239,24 @@ Result<void> Network::explore() {
   return fail(ErrorCode::limit, "the rulesets are too complex for the memory that the proof may use");
 }
 
-Set Network::lost(End from, End to, Set packets) {
-  const auto& sender = gates_[from.host][from.interface];
-  const auto& receiver = gates_[to.host][to.interface];
-  return packets_->either(packets_->without(packets, sender.must_send),
-                          packets_->without(packets, receiver.must_receive));
+Set Network::unsent(End end, Set packets) {
+  return packets_->without(packets, gates_[end.host][end.interface].must_send);
 }
 
-bool Network::can_pass(End from, End to, Set packets) {
-  const auto sent = packets_->both(gates_[from.host][from.interface].may_send, packets);
-  const auto got = packets_->both(gates_[to.host][to.interface].may_receive, packets);
-  return sent != nothing && got != nothing;
+Set Network::unheard(End end, Set packets) {
+  return packets_->without(packets, gates_[end.host][end.interface].must_receive);
+}
+
+Set Network::lost(End from, End to, Set packets) {
+  return packets_->either(unsent(from, packets), unheard(to, packets));
+}
+
+bool Network::can_send(End end, Set packets) {
+  return packets_->both(gates_[end.host][end.interface].may_send, packets) != nothing;
+}
+
+bool Network::can_hear(End end, Set packets) {
+  return packets_->both(gates_[end.host][end.interface].may_receive, packets) != nothing;
 }
 
 Hop Network::hop(std::size_t index, std::string what) { return {host(index).name, std::move(what), {}}; }

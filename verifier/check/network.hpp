@@ -32,10 +32,14 @@ class Network {
   Result<void> explore();
   [[nodiscard]] const std::vector<Edge>& edges() const { return edges_; }
 
-  /// Of the packets of a connection (with the state in them), those that may be lost between two ends of one segment.
+  /// Of the packets of a connection (with the state in them), those that an end is not sure to send; or, when they
+  /// arrive, not sure to hear; and those that may be lost between two ends of one segment in either way.
+  Set unsent(End end, Set packets);
+  Set unheard(End end, Set packets);
   Set lost(End from, End to, Set packets);
-  /// Whether some of these packets may leave one end, and some reach the other's programs.
-  bool can_pass(End from, End to, Set packets);
+  /// Whether some of these packets may leave an end, or reach its programs.
+  bool can_send(End end, Set packets);
+  bool can_hear(End end, Set packets);
   /// How one packet travels along an edge.
   Step step(const Edge& edge, const Packet& packet);
 

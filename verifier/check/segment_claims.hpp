@@ -38,6 +38,9 @@ class Claims {
   Exchange exchange(const Flow& flow);
   Set requests(const Flow& flow);
   Set replies(const Flow& flow);
+  bool meets_neighbours(End end);
+  /// Whether no packet of any of these connections can be lost at its ends. False: some may be.
+  bool ends_pass(const Exchange& exchange, const std::vector<Connection>& connections);
   std::optional<Violation> broken(const Flow& flow, const Exchange& exchange, const Connection& connection);
   std::optional<Violation> broken_below(const Flow& flow, const Connection& connection);
   std::optional<Violation> unknown_neighbours(const Flow& flow, const Connection& connection, Set requests);
@@ -57,6 +60,7 @@ class Claims {
   Set infrastructure_ = nothing;
   Set solicitations_ = nothing;  ///< of neighbours
   Set advertisements_ = nothing;
+  std::map<End, bool> meets_neighbours_;
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Flow*>> flows_;  ///< by both hosts
 };
 

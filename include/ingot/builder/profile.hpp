@@ -15,11 +15,12 @@ Result<Profile> load_profile(const std::string& path);
 Result<Site> load_site(const std::string& path);
 /// What a profile's [shipping] leaves to its surroundings; empty: they have none.
 struct ShippingDefaults {
-  std::string collector;  ///< address of the site's collector
-  std::string ca;         ///< PEM: tls-ca of the key folder
+  std::string collector;               ///< address of the site's collector
+  std::string ca;                      ///< PEM: tls-ca of the key folder
+  std::string ca_path = "tls-ca.crt";  ///< where it was read, for errors
 };
 /// Fills in what [shipping] leaves open. Errors (malformed, at the table): nobody names a collector, nobody has the
-/// authority that its certificate and those of the nodes come from.
+/// authority that its certificate and those of the nodes come from; at `ca_path`: it is no authority's certificate.
 Result<void> complete_shipping(Profile& profile, const ShippingDefaults& defaults);
 
 }  // namespace ingot::builder
