@@ -131,13 +131,6 @@ void add_sysctl_again(ConfigPart& part) {
   part.settings.push_back({SettingArea::unit, "sysctl-reapply-network.service", "active", path, "CIS", ""});
 }
 
-/// nfs.conf(5): version 4 over TCP, which needs neither rpcbind nor statd.
-void add_nfs(ConfigPart& part, const Tree& tree) {
-  if (!has_unit(tree, "nfs-server.service")) return;
-  add_file(part, "/etc/nfs.conf.d/ingot.conf",
-           fmt::format("{}[nfsd]\nvers3=n\nvers4=y\nudp=n\n[mountd]\nmanage-gids=y\n", made_by));
-}
-
 }  // namespace
 
 Result<ConfigPart> render_services(const Profile& profile, const Tree& tree) {
@@ -158,7 +151,6 @@ Result<ConfigPart> render_services(const Profile& profile, const Tree& tree) {
     part.removed.emplace_back(folder);
   add_mounts(part, profile, tree);
   add_sysctl_again(part);
-  add_nfs(part, tree);
   return part;
 }
 
