@@ -147,7 +147,7 @@ TEST_CASE("settings: accounts that keep a shell or a group have rows") {
   const auto profile = must(folder.load(ssh + alice + "groups = [\"adm\"]\n"));
   const auto part = render_settings(profile, tree).value();
   REQUIRE(find(part.settings, SettingArea::account, "root") != nullptr);
-  CHECK(find(part.settings, SettingArea::account, "root")->value == "uid 0, password locked");
+  CHECK(find(part.settings, SettingArea::account, "root")->value == "uid 0, shell /bin/bash, password locked");
   REQUIRE(find(part.settings, SettingArea::account, "group adm") != nullptr);
   CHECK(find(part.settings, SettingArea::account, "group adm")->value == "alice");
   CHECK(find(part.settings, SettingArea::account, "group root") == nullptr);
