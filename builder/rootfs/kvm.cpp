@@ -12,22 +12,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ingot/base/descriptor.hpp"
+
 namespace ingot::builder::detail {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 class Mapping {
  public:

@@ -20,6 +20,7 @@
 #include <exception>
 #include <thread>
 
+#include "ingot/base/descriptor.hpp"
 #include "spawn.hpp"
 
 namespace ingot::builder {
@@ -33,28 +34,6 @@ constexpr std::size_t kept_line_bytes = 2000;
 constexpr int kill_grace_milliseconds = 2000;
 /// How long output is still read after the tool has ended, when a process that left its group holds the pipe open.
 constexpr auto drain_time = std::chrono::milliseconds(500);
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    reset();
-    fd_ = std::exchange(other.fd_, -1);
-    return *this;
-  }
-  ~Descriptor() { reset(); }
-  void reset() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] bool is_open() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 struct Pipe {
   Descriptor read_end;

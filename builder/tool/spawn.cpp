@@ -18,6 +18,8 @@
 #include <optional>
 #include <thread>
 
+#include "ingot/base/descriptor.hpp"
+
 namespace ingot::builder::detail {
 namespace {
 
@@ -147,22 +149,6 @@ Result<int> raised(int fd) {
   if (copy < 0) return fail(io_error("preparing to start a tool", errno));
   return copy;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { reset(); }
-  void reset() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "ingot/base/descriptor.hpp"
 #include "ingot/codec/report.hpp"
 
 namespace ingot::agent {
@@ -17,20 +18,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t chunk_bytes = 64u << 10;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 /// A full backlog is the only thing that connect() to a Unix socket would wait for (unix(7)).
 Result<void> connect_before(int fd, const sockaddr_un& address, Clock::time_point deadline) {
