@@ -230,8 +230,8 @@ TEST_CASE("a time-out ends the tool and what it started") {
   const auto failed = run(command);
   REQUIRE_FALSE(failed);
   CHECK(failed.error().code == ErrorCode::timeout);
-  CHECK(seconds_since(start) < 5);
-  CHECK(dies_within_seconds(pid_in(folder.path() + "/pid"), 2));
+  CHECK(seconds_since(start) < 30);
+  CHECK(dies_within_seconds(pid_in(folder.path() + "/pid"), 20));
 }
 
 TEST_CASE("what a tool leaves behind does not keep us waiting") {
