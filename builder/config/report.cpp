@@ -36,6 +36,7 @@ Accept=yes
 MaxConnections=4
 )";
 
+/// systemctl gives up on its bus after 25 s, of which a node that is busy with its start takes more.
 constexpr std::string_view service_unit = R"([Unit]
 Description=What is in force, by the word of {program}
 CollectMode=inactive-or-failed
@@ -46,6 +47,7 @@ StandardInput=null
 StandardOutput=socket
 StandardError=journal
 SyslogIdentifier=ingot-report
+Environment=SYSTEMD_BUS_TIMEOUT=100s
 RuntimeMaxSec=120
 {sandbox}{needs})";
 

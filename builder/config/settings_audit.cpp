@@ -62,6 +62,9 @@ constexpr SettingRow rows[] = {
     rule("session", "-w /var/log/wtmp -p wa -k session"),
     rule("session", "-w /var/log/btmp -p wa -k session"),
     rule("sudo_log_file", "-w /var/log/sudo.log -p wa -k sudo_log_file"),
+    // A noexec file system refuses before IPE is asked, and says nothing. The first rule that fits gives the key.
+    rule("execution-refused", "-a always,exit -F arch=b64 -S execve,execveat -F exit=-EACCES -F key=execution-refused",
+         "ANSSI-BP-028 R73"),
     rule("user_emulation", "-a always,exit -F arch=b64 -S execve -C euid!=uid -F auid!=unset -F key=user_emulation"),
     rule("user_emulation", "-a always,exit -F arch=b32 -S execve -C euid!=uid -F auid!=unset -F key=user_emulation"),
     rule("root-commands",

@@ -283,8 +283,8 @@ Result<void> prepare_builds(const Bench& bench) {
 Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
   fs::create_directories(bench.work);
   TRY(tool({bench.peers, "make"}));
-  if (only.empty() ||
-      std::any_of(only.begin(), only.end(), [](const auto& part) { return part != "segment" && !part.starts_with("verify"); }))
+  if (only.empty() || std::any_of(only.begin(), only.end(),
+                                  [](const auto& part) { return part != "segment" && !part.starts_with("verify"); }))
     TRY(prepare_builds(bench));
   const std::vector<std::pair<std::string, std::function<Result<void>()>>> parts = {
       {"verity", [&] { return bench_verity(bench); }},
@@ -310,7 +310,8 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
 int main(int argc, char** argv) {
   if (argc < 3) {
     fmt::print(stderr,
-               "usage: bench INGOT SOURCE [verity|uki|cold|rebuild|roles|memory|memory-large|verify|verify-memory|segment...]\n");
+               "usage: bench INGOT SOURCE "
+               "[verity|uki|cold|rebuild|roles|memory|memory-large|verify|verify-memory|segment...]\n");
     return 3;
   }
   const std::string source = argv[2];

@@ -111,9 +111,8 @@ Result<void> bench_segment(const Bench& bench) {
   for (int role = 0; role < role_count; ++role) {
     const auto text = ruleset(role);
     const auto start = std::chrono::steady_clock::now();
-    TRY(builder::run_checked(
-        {.argv = {"unshare", "--net", "nft", "-c", "-f", "-"},
-         .standard_input = [&](const auto& write) { return write(as_bytes(text)); }}));
+    TRY(builder::run_checked({.argv = {"unshare", "--net", "nft", "-c", "-f", "-"},
+                              .standard_input = [&](const auto& write) { return write(as_bytes(text)); }}));
     loading += seconds_since(start);
     topology.hosts[static_cast<std::size_t>(role)].ruleset = TRY(builder::ruleset_of_kernel(text));
   }
