@@ -6,20 +6,16 @@
 #include "ingot/base/writer.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "ingot/measure/tpm_policy.hpp"
 #include "ingot/signer/sign.hpp"
 
 namespace ingot::signer {
 namespace {
 
-/// TPM 2.0 Library, part 3, "TPM2_PolicyPCR", from a fresh policy session, SHA-256 bank, PCR 11 alone:
-/// 1. pcrDigest = H(values of the selected PCRs)
-/// 2. policyDigest = H(0...0 || TPM_CC_PolicyPCR || TPML_PCR_SELECTION || pcrDigest)
-Buffer policy_pcr11(Bytes pcr11) {
-  constexpr std::uint32_t tpm_cc_policy_pcr = 0x0000017F;
-  Writer in;
-  in.fill(32).u32be(tpm_cc_policy_pcr);
-  in.u32be(1).u16be(static_cast<std::uint16_t>(HashAlg::sha256)).u8(3).u8(0x00).u8(1u << (11 - 8)).u8(0x00);
-  return crypto::sha256(in.bytes(crypto::sha256(pcr11)).view());
+/// A fresh policy session in which PCR 11 of the SHA-256 bank, alone, has this value.
+Result<Buffer> policy_pcr11(const Digest& pcr11) {
+  return measure::policy_pcr(HashAlg::sha256, measure::policy_start(HashAlg::sha256), {{HashAlg::sha256, {11}}},
+                             {{HashAlg::sha256, {{11, pcr11}}}});
 }
 
 /// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
@@ -45,7 +41,7 @@ Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& 
   for (const auto& phase : phases) {
     const auto value = phase.value.find(HashAlg::sha256);
     if (value == phase.value.end()) return fail(ErrorCode::internal, "a boot phase without a SHA-256 value");
-    const auto policy = policy_pcr11(value->second);
+    const auto policy = TRY(policy_pcr11(value->second));
     const auto signature = TRY(key.sign(HashAlg::sha256, policy));
     entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
                            fingerprint, to_hex(policy), to_base64(signature));

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "fuzz.hpp"
-#include "ingot/codec/tpm.hpp"
+#include "ingot/codec/tpm_object.hpp"
 
 using namespace ingot;
 
@@ -19,5 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)codec::public_key(*object);
     FUZZ_REQUIRE(codec::object_name(bytes).has_value());
   }
+  if (const auto index = codec::decode_tpm_nv_public(bytes)) FUZZ_REQUIRE(same(codec::encode_tpm_nv_public(*index)));
+  if (const auto object = codec::decode_tpm_sealed_public(bytes))
+    FUZZ_REQUIRE(same(codec::encode_tpm_sealed_public(*object)));
   return 0;
 }

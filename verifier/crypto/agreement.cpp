@@ -103,9 +103,11 @@ Result<EccAgreement> agree(const PublicKey& peer, Bytes ephemeral_private) {
       EC_POINT_mul(group.get(), shared.get(), nullptr, their_point.get(), number.get(), nullptr) != 1)
     return fail(openssl_error(ErrorCode::crypto, "agreeing on a secret"));
   auto ours = TRY(coordinates(group.get(), ephemeral.get()));
-  auto secret = TRY(coordinates(group.get(), shared.get()));
+  auto shared_point = TRY(coordinates(group.get(), shared.get()));
+  Secret z(std::move(shared_point.x));
+  const Secret unused(std::move(shared_point.y));
   auto theirs = TRY(coordinates(group.get(), their_point.get()));
-  return EccAgreement{std::move(secret.x), std::move(ours.x), std::move(ours.y), std::move(theirs.x)};
+  return EccAgreement{std::move(z), std::move(ours.x), std::move(ours.y), std::move(theirs.x)};
 }
 
 }  // namespace ingot::crypto

@@ -30,18 +30,16 @@ OSSL_PARAM text(const char* name, const std::string& value) {
 }
 OSSL_PARAM text(const char* name, std::string&& value) = delete;
 
-Buffer derive(const char* kdf, const OSSL_PARAM* parameters, std::size_t size) {
+Secret derive(const char* kdf, const OSSL_PARAM* parameters, std::uint32_t bits) {
+  const std::size_t size = (bits + 7) / 8;
   if (size == 0) return {};
   const KdfHandle algorithm(EVP_KDF_fetch(nullptr, kdf, nullptr));
   const KdfContext context(EVP_KDF_CTX_new(algorithm.get()));
   Buffer out(size);
   // All inputs are bounded by the callers: what fails here is the library itself.
   if (!context || EVP_KDF_derive(context.get(), out.data(), out.size(), parameters) != 1) std::abort();
-  return out;
-}
-
-void clear_top_bits(Buffer& value, std::uint32_t bits) {
-  if (bits % 8 != 0) value.front() = static_cast<std::uint8_t>(value.front() & ((1u << bits % 8) - 1));
+  if (bits % 8 != 0) out.front() = static_cast<std::uint8_t>(out.front() & ((1u << bits % 8) - 1));
+  return Secret(std::move(out));
 }
 
 /// The label with its NUL, and both contexts.
@@ -50,12 +48,11 @@ Buffer other_info(std::string_view label, Bytes u, Bytes v) {
 }
 
 /// OpenSSL's HMAC takes no empty key through parameters; a key of zeroes up to a block is the same key (RFC 2104).
-Buffer hmac_key(Bytes key) { return key.empty() ? Buffer(1, 0) : to_buffer(key); }
+Secret hmac_key(Bytes key) { return key.empty() ? Secret(Buffer(1, 0)) : Secret::copy_of(key); }
 
 }  // namespace
 
-Buffer kdfa(HashAlg alg, Bytes key, std::string_view label, Bytes context_u, Bytes context_v, std::uint32_t bits) {
-  const std::size_t size = (bits + 7) / 8;
+Secret kdfa(HashAlg alg, Bytes key, std::string_view label, Bytes context_u, Bytes context_v, std::uint32_t bits) {
   // The TPM hashes counter | label | 0x00 | contexts | bits; `bits` may be no whole number of bytes, which KBKDF's own
   // length field cannot say: so label, separator and length are given to it as one context.
   const auto info = Writer{}.bytes(other_info(label, context_u, context_v)).u32be(bits).take();
@@ -71,19 +68,15 @@ Buffer kdfa(HashAlg alg, Bytes key, std::string_view label, Bytes context_u, Byt
                                    OSSL_PARAM_construct_int(OSSL_KDF_PARAM_KBKDF_USE_L, &none),
                                    OSSL_PARAM_construct_int(OSSL_KDF_PARAM_KBKDF_USE_SEPARATOR, &none),
                                    OSSL_PARAM_construct_end()};
-  auto out = derive("KBKDF", parameters, size);
-  clear_top_bits(out, bits);
-  return out;
+  return derive("KBKDF", parameters, bits);
 }
 
-Buffer kdfe(HashAlg alg, Bytes z, std::string_view label, Bytes party_u, Bytes party_v, std::uint32_t bits) {
+Secret kdfe(HashAlg alg, Bytes z, std::string_view label, Bytes party_u, Bytes party_v, std::uint32_t bits) {
   const auto info = other_info(label, party_u, party_v);
   const auto digest = digest_name(alg);
   const OSSL_PARAM parameters[] = {text(OSSL_KDF_PARAM_DIGEST, digest), octets(OSSL_KDF_PARAM_SECRET, z),
                                    octets(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()};
-  auto out = derive("SSKDF", parameters, (bits + 7) / 8);
-  clear_top_bits(out, bits);
-  return out;
+  return derive("SSKDF", parameters, bits);
 }
 
 Buffer hmac(HashAlg alg, Bytes key, Bytes message) {

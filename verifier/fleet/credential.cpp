@@ -20,7 +20,7 @@ Result<SharedSecret> share_rsa(const codec::TpmPublic& key, std::string_view lab
   const auto& scheme = std::get<codec::TpmRsa>(key.key).scheme;
   const auto alg = scheme.alg == codec::TpmAlg::oaep ? scheme.hash : key.name_alg;
   SharedSecret secret;
-  secret.seed = crypto::random_bytes(digest_size_bytes(alg));
+  secret.seed = crypto::Secret(crypto::random_bytes(digest_size_bytes(alg)));
   const auto label_with_nul = std::string(label) + '\0';
   secret.encrypted = TRY(crypto::oaep_encrypt(TRY(codec::public_key(key)), alg, as_bytes(label_with_nul), secret.seed));
   return secret;
@@ -59,20 +59,24 @@ Result<SharedSecret> share_secret_with(const codec::TpmPublic& key, std::string_
   return share_ecc(key, label, ephemeral_private);
 }
 
+Result<Buffer> protect(const codec::TpmPublic& key, Bytes seed, Bytes name, Bytes plain) {
+  const auto key_bytes = TRY(protection_key_bytes(key));
+  const auto symmetric_key =
+      crypto::kdfa(key.name_alg, seed, storage_label, name, {}, static_cast<std::uint32_t>(key_bytes * 8));
+  const auto identity = crypto::aes_cfb_encrypt(symmetric_key, plain);
+  const auto integrity_key = crypto::kdfa(key.name_alg, seed, integrity_label, {}, {}, digest_bits(key.name_alg));
+  Writer out;
+  codec::encode_tpm2b(out, crypto::hmac(key.name_alg, integrity_key, Writer{}.bytes(identity).bytes(name).view()));
+  return out.bytes(identity).take();
+}
+
 Result<Credential> make_credential(const codec::TpmPublic& ek, Bytes object_name, Bytes secret) {
-  const auto key_bytes = TRY(protection_key_bytes(ek));
   if (secret.size() > digest_size_bytes(ek.name_alg))
     return fail(ErrorCode::usage, "the secret is longer than the digest of the key's name algorithm");
   auto shared = TRY(share_secret(ek, identity_label));
-  const auto symmetric_key =
-      crypto::kdfa(ek.name_alg, shared.seed, storage_label, object_name, {}, static_cast<std::uint32_t>(key_bytes * 8));
-  const auto identity = crypto::aes_cfb_encrypt(symmetric_key, codec::encode_tpm2b(secret));
-  const auto integrity_key = crypto::kdfa(ek.name_alg, shared.seed, integrity_label, {}, {}, digest_bits(ek.name_alg));
-  const auto outer = crypto::hmac(ek.name_alg, integrity_key, Writer{}.bytes(identity).bytes(object_name).view());
-  Writer id_object;
-  codec::encode_tpm2b(id_object, outer);
-  id_object.bytes(identity);
-  return Credential{id_object.take(), std::move(shared.encrypted)};
+  const auto size = Writer{}.u16be(static_cast<std::uint16_t>(secret.size())).take();
+  auto id_object = TRY(protect(ek, shared.seed, object_name, crypto::concatenate({size, secret})));
+  return Credential{std::move(id_object), std::move(shared.encrypted)};
 }
 
 Buffer encode_credential_blob(const Credential& credential) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ingot/crypto/certificate.hpp"
+#include "ingot/crypto/secret.hpp"
 
 namespace ingot::crypto {
 
@@ -10,7 +11,7 @@ Result<Buffer> oaep_encrypt(const PublicKey& key, HashAlg alg, Bytes label, Byte
 
 /// SP 800-56A, "C(1e, 1s, ECC CDH)". All numbers have the length of the curve's field.
 struct EccAgreement {
-  Buffer z;  ///< x coordinate of the shared point
+  Secret z;  ///< x coordinate of the shared point
   Buffer ephemeral_x, ephemeral_y;
   Buffer static_x;  ///< of the peer
 };

@@ -1,0 +1,30 @@
+// What a policy session of a TPM will hold, computed without one. Trusted Platform Module Library 2.0, Part 3:
+// Commands, revision 1.59; Part 1, "Enhanced Authorization".
+#pragma once
+
+#include "ingot/codec/tpm_object.hpp"
+
+namespace ingot::measure {
+
+/// policyDigest of a session that has just been started: zeroes. `alg` is the session's hash here and below; an object
+/// takes the policy of a session whose hash is its name algorithm.
+Buffer policy_start(HashAlg alg);
+
+/// Part 3, "TPM2_PolicyPCR": H(before || TPM_CC_PolicyPCR || TPML_PCR_SELECTION || H(values)). The order of selections
+/// counts. Error (missing) when `pcrs` lacks a selected value.
+Result<Buffer> policy_pcr(HashAlg alg, Bytes before, const codec::PcrSelections& selections, const PcrValues& pcrs);
+
+/// Part 3, "TPM2_PolicyAuthorize": whatever came before is replaced; H(H(0 || TPM_CC_PolicyAuthorize || keySign) ||
+/// policyRef). `key_name` is the Name of the key that signs policies, `policy_ref` may be empty.
+Buffer policy_authorize(HashAlg alg, Bytes key_name, Bytes policy_ref = {});
+
+/// Part 3, "TPM2_PolicyAuthorizeNV": whatever came before is replaced; H(0 || TPM_CC_PolicyAuthorizeNV || nvIndex).
+/// `nv_name` is codec::nv_name() with TPMA_NV_WRITTEN: a TPM reads no index that nobody has written.
+Buffer policy_authorize_nv(HashAlg alg, Bytes nv_name);
+
+/// The public area under which systemd and tpm2-tools load a policy's signing key into a TPM, and so the Name that
+/// policy_authorize() wants (with codec::object_name): nameAlg SHA-256, sign, decrypt and userWithAuth, no scheme,
+/// RSA's usual exponent written as 0. Error (unsupported) for keys other than RSA.
+Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key);
+
+}  // namespace ingot::measure
