@@ -59,7 +59,7 @@ TEST_CASE("tpm policy: the key that signs policies, as a TPM loads it") {
   const auto area = policy_key_public(key(test::vectors::rsa_spki)).value();
   const auto& rsa = std::get<TpmRsa>(area.key);
   CHECK(rsa.key_bits == 2048);
-  CHECK(rsa.exponent == 0);
+  CHECK(rsa.exponent == 65537);
   CHECK(rsa.modulus.size() == 256);
   CHECK(public_key(area).value().spki_der() == *parse_base64(test::vectors::rsa_spki));
   const auto refused = policy_key_public(key(test::vectors::ec_spki));

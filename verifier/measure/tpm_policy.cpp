@@ -36,7 +36,6 @@ Buffer policy_authorize_nv(HashAlg alg, Bytes nv_name) {
 Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key) {
   namespace attribute = codec::object_attribute;
   constexpr std::uint8_t der_integer = 0x02, der_sequence = 0x30;
-  constexpr std::uint32_t default_exponent = 65537;
   auto der = key.rsa_public_key_der();
   if (!der) return fail(ErrorCode::unsupported, "a policy key that is not RSA", "sign PCR policies with an RSA key");
   // RFC 8017, "RSA Public Key Syntax": SEQUENCE { modulus, publicExponent }, in DER's length octets.
@@ -57,9 +56,7 @@ Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key) {
   rsa.modulus = to_buffer(unsigned_number());
   const auto exponent_bytes = unsigned_number();
   if (exponent_bytes.size() > 4) return fail(ErrorCode::unsupported, "a policy key with an exponent above 32 bits");
-  std::uint32_t exponent = 0;
-  for (const auto byte : exponent_bytes) exponent = exponent << 8 | byte;
-  rsa.exponent = exponent == default_exponent ? 0 : exponent;
+  for (const auto byte : exponent_bytes) rsa.exponent = rsa.exponent << 8 | byte;
   rsa.key_bits = static_cast<std::uint16_t>(rsa.modulus.size() * 8);
   const codec::TpmPublic area{
       HashAlg::sha256, attribute::decrypt | attribute::sign_encrypt | attribute::user_with_auth, {}, std::move(rsa)};

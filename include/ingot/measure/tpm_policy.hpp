@@ -23,8 +23,8 @@ Buffer policy_authorize(HashAlg alg, Bytes key_name, Bytes policy_ref = {});
 Buffer policy_authorize_nv(HashAlg alg, Bytes nv_name);
 
 /// The public area under which systemd and tpm2-tools load a policy's signing key into a TPM, and so the Name that
-/// policy_authorize() wants (with codec::object_name): nameAlg SHA-256, sign, decrypt and userWithAuth, no scheme,
-/// RSA's usual exponent written as 0. Error (unsupported) for keys other than RSA.
+/// policy_authorize() wants (with codec::object_name): nameAlg SHA-256, sign, decrypt and userWithAuth, no scheme, and
+/// RSA's exponent written out where templates have 0 for 65537. Error (unsupported) for keys other than RSA.
 Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key);
 
 }  // namespace ingot::measure
