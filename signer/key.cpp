@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "ingot/base/source.hpp"
+#include "ingot/crypto/secret.hpp"
 #include "key_state.hpp"
 
 namespace ingot::signer {
@@ -18,12 +19,6 @@ namespace {
 using BioHandle = std::unique_ptr<BIO, crypto::Deleter<BIO_free_all>>;
 
 constexpr std::uint64_t key_cap_bytes = 64u << 10;
-
-/// Wipes a buffer that held a private key, whichever way its scope ends.
-struct Wiped {
-  Buffer bytes;
-  ~Wiped() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-};
 
 Result<void> check_private(const std::string& path) {
   struct stat info {};
@@ -41,14 +36,14 @@ int no_passphrase(char*, int, int, void*) { return -1; }
 
 Result<KeyHandle> read_private_key(const std::string& path) {
   TRY(check_private(path));
-  const Wiped pem{TRY(read_file(path, key_cap_bytes))};
-  const BioHandle bio(BIO_new_mem_buf(pem.bytes.data(), static_cast<int>(pem.bytes.size())));
+  const crypto::Secret pem(TRY(read_file(path, key_cap_bytes)));
+  const BioHandle bio(BIO_new_mem_buf(pem.view().data(), static_cast<int>(pem.size())));
   KeyHandle key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (key) return key;
   auto error =
       crypto::openssl_error(ErrorCode::crypto, fmt::format("{} is not a private key in PEM that can be read", path));
   error.remedy = "give a PKCS#8 or traditional PEM key";
-  if (as_text(pem.bytes).find("ENCRYPTED") != std::string_view::npos) {
+  if (as_text(pem).find("ENCRYPTED") != std::string_view::npos) {
     ERR_clear_error();
     error.message = fmt::format("private key {} is encrypted", path);
     error.remedy = "decrypt it with `openssl pkey` into a file of mode 0600 on the machine that signs";

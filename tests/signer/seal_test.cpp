@@ -34,11 +34,14 @@ void look_into(void* block) {
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   void* block = std::malloc(size == 0 ? 1 : size);
-  if (block == nullptr) throw std::bad_alloc();
   // What others left in it is not ours to answer for.
-  return std::memset(block, 0, ::malloc_usable_size(block));
+  return block == nullptr ? nullptr : std::memset(block, 0, ::malloc_usable_size(block));
+}
+void* operator new(std::size_t size) {
+  if (void* block = operator new(size, std::nothrow)) return block;
+  throw std::bad_alloc();
 }
 void operator delete(void* block) noexcept {
   look_into(block);
