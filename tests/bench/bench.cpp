@@ -195,7 +195,7 @@ Result<void> prepare_mkosi(const Bench& bench) {
   const std::string folder = bench.file("mkosi");
   fs::create_directories(folder + "/mkosi.repart");
   fs::create_directories(folder + "/cache");
-  const auto mirror_line = TRY(builder::run_checked({.argv = {bench.peers, "mirror"}}));
+  const auto mirror_line = TRY(builder::run_checked({.argv = {bench.source + "/tests/mirror"}}));
   std::string mirror(as_text(mirror_line.output));
   mirror.erase(mirror.find('\n'));
   const auto profile = TRY(builder::load_profile(bench.source + "/profiles/standalone.toml"));

@@ -1,4 +1,4 @@
-// Tokens as systemd writes them. That systemd opens volumes by ours is tests/tool/seal_test.cpp's to say.
+// Tokens as systemd writes them. That systemd opens volumes by ours is tests/tool/luks_token_test.cpp's to say.
 #include "ingot/codec/luks_token.hpp"
 
 #include <catch2/catch.hpp>

@@ -5,22 +5,32 @@
 #include <algorithm>
 
 #include "ingot/crypto/hash.hpp"
+#include "tpm_parts.hpp"
 
 namespace ingot::codec {
-namespace {
-
-constexpr std::size_t pcr_select_octets = 3;  // PC Client: 24 PCRs
-constexpr std::size_t name_cap_bytes = 66;    // TPM_ALG_ID and the largest digest
-constexpr std::size_t data_cap_bytes = 66;    // TPM2B_DATA holds a TPMT_HA
-constexpr std::size_t digest_cap_bytes = 64;
-constexpr std::size_t rsa_cap_bytes = 1024;  // RSA-8192
-constexpr std::size_t ecc_cap_bytes = 66;    // P-521
+namespace detail {
 
 HashAlg read_hash_alg(Reader& in) {
   const auto alg = static_cast<HashAlg>(in.u16be());
   if (in.ok() && digest_size_bytes(alg) == 0) in.fail_with(fmt::format("unknown hash algorithm {}", to_text(alg)));
   return alg;
 }
+
+Buffer name_of(HashAlg alg, Bytes area) {
+  return Writer{}.u16be(static_cast<std::uint16_t>(alg)).bytes(crypto::hash(alg, area)).take();
+}
+
+}  // namespace detail
+namespace {
+
+using detail::digest_cap_bytes;
+using detail::read_hash_alg;
+
+constexpr std::size_t pcr_select_octets = 3;  // PC Client: 24 PCRs
+constexpr std::size_t name_cap_bytes = 66;    // TPM_ALG_ID and the largest digest
+constexpr std::size_t data_cap_bytes = 66;    // TPM2B_DATA holds a TPMT_HA
+constexpr std::size_t rsa_cap_bytes = 1024;   // RSA-8192
+constexpr std::size_t ecc_cap_bytes = 66;     // P-521
 
 /// Asymmetric schemes whose only detail is a hash: of signatures, of OAEP and of ECDH.
 bool has_hash_detail(TpmAlg alg) {
@@ -208,10 +218,7 @@ Result<TpmPublic> decode_tpm_public(Bytes data) {
 
 Result<Buffer> object_name(Bytes tpmt_public) {
   const auto object = TRY(decode_tpm_public(tpmt_public));
-  return Writer{}
-      .u16be(static_cast<std::uint16_t>(object.name_alg))
-      .bytes(crypto::hash(object.name_alg, tpmt_public))
-      .take();
+  return detail::name_of(object.name_alg, tpmt_public);
 }
 
 TpmPublic attestation_key_template(KeyKind kind) {

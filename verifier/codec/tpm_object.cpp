@@ -3,21 +3,13 @@
 #include <fmt/format.h>
 
 #include "ingot/crypto/hash.hpp"
+#include "tpm_parts.hpp"
 
 namespace ingot::codec {
 namespace {
 
-constexpr std::size_t digest_cap_bytes = 64;
-
-HashAlg read_name_alg(Reader& in) {
-  const auto alg = static_cast<HashAlg>(in.u16be());
-  if (in.ok() && digest_size_bytes(alg) == 0) in.fail_with(fmt::format("unknown hash algorithm {}", to_text(alg)));
-  return alg;
-}
-
-Buffer name_of(HashAlg alg, Bytes area) {
-  return Writer{}.u16be(static_cast<std::uint16_t>(alg)).bytes(crypto::hash(alg, area)).take();
-}
+using detail::digest_cap_bytes;
+using detail::name_of;
 
 Buffer size_field(Bytes value) { return Writer{}.u16be(static_cast<std::uint16_t>(value.size())).take(); }
 
@@ -37,7 +29,7 @@ Result<TpmNvPublic> decode_tpm_nv_public(Bytes data) {
   // Part 2, "TPM_HT": the first octet of an NV index.
   if (in.ok() && index.index >> 24 != 0x01)
     in.fail_with(fmt::format("the handle 0x{:08x} is none of an NV index", index.index));
-  index.name_alg = read_name_alg(in);
+  index.name_alg = detail::read_hash_alg(in);
   index.attributes = in.u32be();
   index.auth_policy = to_buffer(decode_tpm2b(in, digest_cap_bytes));
   index.data_size_bytes = in.u16be();
@@ -62,7 +54,7 @@ Result<TpmSealedPublic> decode_tpm_sealed_public(Bytes data) {
   const auto type = in.u16be();
   if (in.ok() && static_cast<TpmAlg>(type) != TpmAlg::keyedhash)
     in.fail_with(fmt::format("an object of type 0x{:04x}, not sealed data", type));
-  object.name_alg = read_name_alg(in);
+  object.name_alg = detail::read_hash_alg(in);
   object.attributes = in.u32be();
   object.auth_policy = to_buffer(decode_tpm2b(in, digest_cap_bytes));
   if (static_cast<TpmAlg>(in.u16be()) != TpmAlg::null && in.ok())

@@ -1,6 +1,7 @@
 #include "ingot/crypto/certificate.hpp"
 
 #include <fmt/format.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -13,6 +14,7 @@
 namespace ingot::crypto {
 namespace {
 
+using NumberHandle = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
 using BioHandle = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 using KeyHandle = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using CertificateHandle = std::unique_ptr<X509, Deleter<X509_free>>;
@@ -96,6 +98,21 @@ Result<Buffer> PublicKey::rsa_public_key_der() const {
   if (size <= 0) return fail(openssl_error(ErrorCode::crypto, "encoding an RSA public key"));
   Buffer out(der, der + size);
   OPENSSL_free(der);
+  return out;
+}
+
+Result<PublicKey::RsaNumbers> PublicKey::rsa_numbers() const {
+  if (EVP_PKEY_get_base_id(state_->key.get()) != EVP_PKEY_RSA) return fail(ErrorCode::unsupported, "not an RSA key");
+  BIGNUM* modulus = nullptr;
+  BIGNUM* exponent = nullptr;
+  EVP_PKEY_get_bn_param(state_->key.get(), OSSL_PKEY_PARAM_RSA_N, &modulus);
+  EVP_PKEY_get_bn_param(state_->key.get(), OSSL_PKEY_PARAM_RSA_E, &exponent);
+  const NumberHandle n(modulus), e(exponent);
+  if (!n || !e) return fail(openssl_error(ErrorCode::crypto, "reading an RSA public key"));
+  if (BN_num_bits(e.get()) > 32) return fail(ErrorCode::unsupported, "an RSA exponent of more than 32 bits");
+  RsaNumbers out{Buffer(static_cast<std::size_t>(BN_num_bytes(n.get()))), 0};
+  BN_bn2bin(n.get(), out.modulus.data());
+  out.exponent = static_cast<std::uint32_t>(BN_get_word(e.get()));
   return out;
 }
 

@@ -35,32 +35,13 @@ Buffer policy_authorize_nv(HashAlg alg, Bytes nv_name) {
 
 Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key) {
   namespace attribute = codec::object_attribute;
-  constexpr std::uint8_t der_integer = 0x02, der_sequence = 0x30;
-  auto der = key.rsa_public_key_der();
-  if (!der) return fail(ErrorCode::unsupported, "a policy key that is not RSA", "sign PCR policies with an RSA key");
-  // RFC 8017, "RSA Public Key Syntax": SEQUENCE { modulus, publicExponent }, in DER's length octets.
-  Reader in{*der};
-  const auto length = [&]() -> std::size_t {
-    const std::size_t first = in.u8();
-    return first == 0x82 ? in.u16be() : first == 0x81 ? in.u8() : first;
-  };
-  const auto unsigned_number = [&] {
-    if (in.u8() != der_integer) in.fail_with("no INTEGER where a number of the key must be");
-    auto number = in.bytes(length());
-    while (number.size() > 1 && number.front() == 0) number = number.subspan(1);
-    return number;
-  };
-  if (in.u8() != der_sequence) in.fail_with("no SEQUENCE where the key must be");
-  (void)length();
+  auto numbers = TRY(key.rsa_numbers());
   codec::TpmRsa rsa;
-  rsa.modulus = to_buffer(unsigned_number());
-  const auto exponent_bytes = unsigned_number();
-  if (exponent_bytes.size() > 4) return fail(ErrorCode::unsupported, "a policy key with an exponent above 32 bits");
-  for (const auto byte : exponent_bytes) rsa.exponent = rsa.exponent << 8 | byte;
+  rsa.exponent = numbers.exponent;
+  rsa.modulus = std::move(numbers.modulus);
   rsa.key_bits = static_cast<std::uint16_t>(rsa.modulus.size() * 8);
-  const codec::TpmPublic area{
+  return codec::TpmPublic{
       HashAlg::sha256, attribute::decrypt | attribute::sign_encrypt | attribute::user_with_auth, {}, std::move(rsa)};
-  return in.finish(area);
 }
 
 }  // namespace ingot::measure

@@ -15,6 +15,12 @@ class PublicKey {
   [[nodiscard]] Buffer spki_der() const;
   /// PKCS#1 RSAPublicKey DER; an error for other kinds. Its SHA-256 is the `pkfp` of a .pcrsig.
   [[nodiscard]] Result<Buffer> rsa_public_key_der() const;
+  struct RsaNumbers {
+    Buffer modulus;  ///< big-endian, without leading zeroes
+    std::uint32_t exponent = 0;
+  };
+  /// Error (unsupported) for other kinds and for an exponent of more than 32 bits.
+  [[nodiscard]] Result<RsaNumbers> rsa_numbers() const;
   /// SubjectPublicKeyInfo in PEM, as systemd's .pcrpkey section carries it.
   [[nodiscard]] std::string pem() const;
   /// Hexadecimal SHA-256 of the SPKI: the key id of our DSSE envelopes.
