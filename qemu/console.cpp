@@ -18,7 +18,7 @@ struct Sign {
 // Most telling first. Firmware goes on to the next boot entry after a refusal, so a refusal counts even when more
 // follows. edk2 MdeModulePkg/Library/UefiBootManagerLib and PlatformBootManagerLib; Linux
 // drivers/md/dm-verity-target.c, kernel/panic.c; systemd src/core; util-linux sulogin.
-constexpr std::array<Sign, 16> signs = {{
+constexpr std::array<Sign, 17> signs = {{
     {Stage::firmware, "Access Denied", BootEnd::refused},
     {Stage::firmware, "Security Violation", BootEnd::refused},
     {Stage::firmware, "Verification failed", BootEnd::refused},
@@ -35,6 +35,7 @@ constexpr std::array<Sign, 16> signs = {{
     {Stage::system, "Cannot open access to console, the root account is locked", BootEnd::panicked},
     {Stage::system, "Failed to start initrd-switch-root", BootEnd::panicked},
     {Stage::system, "ingot: this system does not come up", BootEnd::panicked},
+    {Stage::system, "ingot: the initrd could not bring up", BootEnd::panicked},
 }};
 // What else the verity driver says is no reason to stop.
 constexpr std::string_view verity_prefix = "device-mapper: verity: ";

@@ -15,7 +15,7 @@ Result<void> make_probe_disk(const std::string& uki, const std::string& out_path
   const Bytes bytes = digest;
   TRY(builder::make_esp({{"EFI/BOOT/BOOTX64.EFI", uki}}, esp_size, 0x49504F52, esp));
   TRY(builder::make_disk(derive_guid(bytes.last(16)),
-                         {{codec::esp_type, derive_guid(bytes.first(16)), "esp", esp, esp_size}}, out_path,
+                         {{codec::esp_type, derive_guid(bytes.first(16)), "esp", esp, esp_size}}, 0, out_path,
                          builder::silent_progress()));
   std::error_code ignored;
   std::filesystem::remove(esp, ignored);

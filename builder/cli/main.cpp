@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   cli::add_platform(app, action);
   cli::add_log(app, action);
   cli::add_enroll(app, action);
+  cli::add_seal(app, action);
   cli::add_verify(app, action);
   cli::add_release(app, action);
   cli::add_export(app, action);

@@ -140,6 +140,7 @@ std::string kernel_command_line(const Profile& profile) {
 Result<void> apply_part(Tree& tree, const ConfigPart& part) {
   tree.remove_all(part.removed);
   for (const auto& file : part.files) TRY(tree.put_file(file.path, file.content, file.mode, file.uid, file.gid));
+  for (const auto& folder : part.folders) TRY(tree.put_directory(folder));
   for (const auto& link : part.links) {
     tree.remove(link.path);
     TRY(tree.put_symlink(link.path, link.target));

@@ -1,6 +1,6 @@
-// What of a node survives a boot. /var is a tmpfs (systemd.volatile=state); only two folders of it live on the data
-// partition, so that a foothold in /var (timers, lingering users, spools) is gone with the next boot:
-// /var/lib/ingot (identity, host keys, cursor of the shipping) and /var/log (journal, audit, recorded sessions).
+// What of a node survives a boot. /var is a tmpfs (systemd.volatile=state); only two folders of it are on a disk, so
+// that a foothold in /var (timers, lingering users, spools) is gone with the next boot: /var/lib/ingot (identity, host
+// keys, cursor of the shipping) and /var/log (journal, audit, recorded sessions). And the volumes of the profile.
 #include <fmt/format.h>
 
 #include "ingot/builder/config.hpp"
@@ -8,14 +8,16 @@
 namespace ingot::builder {
 namespace {
 
-// x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)). Without
-// `nofail`: a node that cannot keep its records does not come up to be used.
-constexpr std::string_view data_mount =
-    "{} /var/lib/ingot ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=300s 0 2";
+constexpr std::string_view data_partition = "/dev/disk/by-partlabel/data";
+// x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)): the data
+// partition, or a volume that `ingot seal` made. Without `nofail`: a node that cannot keep its records does not come
+// up to be used.
+constexpr std::string_view mount_line =
+    "{} {} ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=300s 0 2";
 constexpr std::string_view log_mount =
     "/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec,x-systemd.requires-mounts-for=/var/lib/ingot 0 0";
 
-constexpr std::string_view tmpfiles = R"(# Folders of the data partition.
+constexpr std::string_view tmpfiles = R"(# Folders of the node's state.
 d /var/lib/ingot 0755 root root
 d /var/lib/ingot/identity 0700 root root
 d /var/log 0755 root root
@@ -23,17 +25,26 @@ d /var/log/journal 2755 root systemd-journal
 d /var/log/audit 0700 root root
 )";
 
+void expect_mount(ConfigPart& part, const std::string& path) {
+  part.settings.push_back(
+      {SettingArea::mount, path, "nodev,noexec,nosuid", "/etc/fstab", "CIS Debian 13 1.1.2, ANSSI-BP-028 R28", ""});
+}
+
 }  // namespace
 
 ConfigPart render_storage(const Profile& profile) {
   ConfigPart part;
-  if (profile.disk.data_size_bytes == 0) return part;
   // Its entry is in the image's partition table already, because PCR 5 measures that.
-  part.fstab = {fmt::format(data_mount, data_device), std::string(log_mount)};
+  if (profile.disk.data_size_bytes != 0) part.fstab.push_back(fmt::format(mount_line, data_partition, state_mount));
+  for (const auto& volume : profile.volumes) {
+    part.fstab.push_back(fmt::format(mount_line, "/dev/mapper/" + volume.name, volume.mount));
+    part.folders.push_back(volume.mount);
+    if (volume.mount != state_mount) expect_mount(part, volume.mount);
+  }
+  if (profile.state_bytes() == 0) return part;
+  part.fstab.emplace_back(log_mount);
   part.files.push_back({"/usr/lib/tmpfiles.d/ingot-storage.conf", to_buffer(as_bytes(tmpfiles))});
-  for (const auto* path : {"/var/lib/ingot", "/var/log"})
-    part.settings.push_back(
-        {SettingArea::mount, path, "nodev,noexec,nosuid", "/etc/fstab", "CIS Debian 13 1.1.2, ANSSI-BP-028 R28", ""});
+  for (const auto* path : {state_mount, "/var/log"}) expect_mount(part, path);
   return part;
 }
 

@@ -36,7 +36,7 @@ Result<std::uint64_t> partition_size(const DiskPartition& partition, const Share
 }  // namespace
 
 Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions,
-                             const std::string& out_path, Progress& progress) {
+                             std::uint64_t room_bytes, const std::string& out_path, Progress& progress) {
   codec::Gpt gpt;
   gpt.disk = disk_guid;
   std::vector<Placed> placed;
@@ -53,6 +53,9 @@ Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartit
     end_bytes += size;
     total_bytes += content == nullptr ? 0 : content->size();
   }
+  if (room_bytes > disk_size_cap_bytes - end_bytes)
+    return fail(ErrorCode::limit, "the disk would be larger than 1 PiB");
+  end_bytes += room_bytes;
   // The backup table takes the last 33 blocks of one more MiB.
   gpt.disk_size_lba = end_bytes / codec::lba_size_bytes + alignment_lba;
   const auto table = TRY(codec::encode_gpt(gpt));

@@ -45,6 +45,8 @@ inline constexpr std::array optional_files = {
     std::string_view("/usr/lib/systemd/system-generators/systemd-gpt-auto-generator"),
     std::string_view("/usr/lib/systemd/system-generators/systemd-tpm2-generator"),
     std::string_view("/usr/bin/systemd-repart"),
+    std::string_view("/usr/sbin/mkfs.ext4"),
+    std::string_view("/etc/mke2fs.conf"),
     std::string_view("/usr/bin/systemd-tmpfiles"),
     std::string_view("/usr/bin/systemd-cryptsetup"),
     std::string_view("/usr/bin/journalctl"),
@@ -234,7 +236,7 @@ inline constexpr std::string_view emergency_unit =
     "Type=oneshot\n"
     "StandardOutput=journal+console\n"
     "StandardError=journal+console\n"
-    "ExecStart=-/usr/bin/echo \"ingot: the initrd could not start the root file system. The last warnings were:\"\n"
+    "ExecStart=-/usr/bin/echo \"ingot: the initrd could not bring up the root file system and the volumes. The last warnings were:\"\n"
     "ExecStart=-/usr/bin/journalctl --boot --priority=warning --lines=40 --no-pager --output=cat\n"
     "ExecStart=-/usr/bin/echo \"ingot: this image has no emergency shell. Powering off; redeploy the node.\"\n";
 

@@ -110,28 +110,42 @@ Result<void> make_root(Build& build, const Tree& tree) {
   return write_file(build.out.file(output::root_hash), as_bytes(to_hex(build.verity.root_hash) + "\n"));
 }
 
-/// A second cpio behind the first: the kernel unpacks both (Linux, Documentation/driver-api/early-userspace/
+/// One more cpio behind the others: the kernel unpacks them all (Linux, Documentation/driver-api/early-userspace/
 /// buffer-format.rst; archives start at multiples of 4 bytes).
-Result<void> append_execution_policy(Build& build) {
-  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
-  const auto text = execution_policy(to_hex(build.verity.root_hash), build.profile.version);
-  const auto policy = TRY(signer::sign_ipe_policy(text, db));
-  const auto path = build.out.file(output::execution_policy);
-  TRY(write_execution_initrd(policy, path, build.progress));
+Result<void> append_archive(Build& build, const std::string& path) {
   const auto more = TRY(file_source(path));
   const std::uint64_t at = (build.initrd->size() + 3) / 4 * 4;
   build.initrd = TRY(joined_source({{0, build.initrd}, {at, more}}, at + more->size()));
   return {};
 }
 
+Result<void> append_volumes(Build& build) {
+  if (build.profile.volumes.empty()) return {};
+  Tree tree;
+  TRY(apply_part(tree, render_initrd_volumes(build.profile)));
+  const auto path = build.out.file(output::volumes);
+  TRY(write_initrd(tree, path, build.progress));
+  return append_archive(build, path);
+}
+
+Result<void> append_execution_policy(Build& build) {
+  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
+  const auto text = execution_policy(to_hex(build.verity.root_hash), build.profile.version);
+  const auto policy = TRY(signer::sign_ipe_policy(text, db));
+  const auto path = build.out.file(output::execution_policy);
+  TRY(write_execution_initrd(policy, path, build.progress));
+  return append_archive(build, path);
+}
+
 Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   build.progress.step("initrd", "systemd, udev, veritysetup, cryptsetup, repart and modules of the base tree");
   StepInputs inputs("initrd");
-  inputs.add("base", base.digest).add("format", "3");
+  inputs.add("base", base.digest).add("format", "4");
   for (const auto& name : build.profile.kernel.modules) inputs.add("module", name);
   build.initrd = TRY(file_source(TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
     return make_initrd(base.tree, {build.profile.kernel.modules}, path, build.progress);
   }))));
+  TRY(append_volumes(build));
   if (build.profile.execution != Profile::Execution::open) TRY(append_execution_policy(build));
   return {};
 }
@@ -187,7 +201,10 @@ Result<void> make_disk_image(Build& build) {
   if (build.profile.disk.data_size_bytes != 0)
     partitions.push_back(
         {codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
-  TRY(make_disk(id("disk"), partitions, build.out.file(output::disk), build.progress));
+  // Volumes come later, from the node itself; the disk has room for them.
+  std::uint64_t room_bytes = 0;
+  for (const auto& one : build.profile.volumes) room_bytes += one.size_bytes;
+  TRY(make_disk(id("disk"), partitions, room_bytes, build.out.file(output::disk), build.progress));
   build.disk_digest = std::async(std::launch::async, [disk = TRY(file_source(build.out.file(output::disk)))] {
     return crypto::hash_source(HashAlg::sha256, *disk);
   });
@@ -215,8 +232,10 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   build.progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
   const auto disk = TRY(file_source(build.out.file(output::disk)));
   const auto uki = TRY(file_source(build.out.file(output::uki)));
-  Baseline baseline = TRY(measure::predict_image(
-      {disk.get(), uki.get(), secure_boot.db, build.profile.boot.phases, build.profile.disk.allowed_partitions}));
+  auto may_be_added = build.profile.disk.allowed_partitions;
+  if (!build.profile.volumes.empty()) may_be_added.push_back(codec::ingot_volume_type);
+  Baseline baseline =
+      TRY(measure::predict_image({disk.get(), uki.get(), secure_boot.db, build.profile.boot.phases, may_be_added}));
   baseline.profile = build.profile.name;
   baseline.role = build.profile.role;
   baseline.version = build.profile.version;

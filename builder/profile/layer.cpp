@@ -193,20 +193,6 @@ Result<void> apply_root(Draft& draft, const TableReader& table) {
   return {};
 }
 
-Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::string_view key, std::uint64_t least) {
-  const auto size = TRY(table.size(key));
-  if (!size) return {};
-  const bool is_default = size->value == 0 && least == 0;
-  if (size->value % mebibyte != 0)
-    return wrong(size->at, fmt::format("{} is {} bytes, expected a multiple of 1 MiB", key, size->value));
-  if (!is_default && size->value < least)
-    return wrong(size->at,
-                 fmt::format("{} is {} MiB, expected at least {} MiB", key, size->value / mebibyte, least / mebibyte));
-  if (size->value > largest_partition_bytes) return wrong(size->at, fmt::format("{} is larger than 64 TiB", key));
-  into = size->value;
-  return {};
-}
-
 Result<void> apply_disk(Draft& draft, const TableReader& table) {
   TRY(table.only({"esp_size", "root_size", "data_size", "allowed_partitions"}));
   auto& disk = draft.profile.disk;
@@ -311,10 +297,24 @@ Result<void> finish_root(Draft& draft) {
 
 }  // namespace
 
+Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::string_view key, std::uint64_t least) {
+  const auto size = TRY(table.size(key));
+  if (!size) return {};
+  const bool is_default = size->value == 0 && least == 0;
+  if (size->value % mebibyte != 0)
+    return wrong(size->at, fmt::format("{} is {} bytes, expected a multiple of 1 MiB", key, size->value));
+  if (!is_default && size->value < least)
+    return wrong(size->at,
+                 fmt::format("{} is {} MiB, expected at least {} MiB", key, size->value / mebibyte, least / mebibyte));
+  if (size->value > largest_partition_bytes) return wrong(size->at, fmt::format("{} is larger than 64 TiB", key));
+  into = size->value;
+  return {};
+}
+
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends",   "name",    "version",   "not_after", "role",    "base",  "kernel",
-                "root",      "disk",    "boot",      "site",      "network", "proxy", "shipping",
-                "collector", "bastion", "hardening", "ssh",       "users",   "time",  "files"}));
+  TRY(top.only({"extends",   "name", "version", "not_after", "role",   "base",     "kernel",    "root",
+                "disk",      "boot", "site",    "network",   "proxy",  "shipping", "collector", "bastion",
+                "hardening", "ssh",  "users",   "time",      "volume", "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -328,6 +328,7 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("root"))) TRY(apply_root(draft, *table));
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
+  TRY(apply_volumes(draft, TRY(top.tables("volume"))));
   TRY(apply_network(draft.network, top, folder));
   if (const auto table = TRY(top.table("hardening"))) TRY(apply_hardening(draft, *table));
   if (const auto table = TRY(top.table("ssh"))) TRY(apply_ssh(draft, *table, folder));
@@ -360,6 +361,7 @@ Result<Profile> finish(Draft draft) {
   finish_time(draft);
   TRY(finish_users(draft));
   TRY(finish_root(draft));
+  TRY(finish_volumes(draft));
   TRY(finish_shipping(draft));
   TRY(finish_bastion(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));

@@ -54,6 +54,11 @@ bool is_prefix(const std::string& text);
 Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> apply_collector(Draft& draft, const TableReader& table);
 Result<void> finish_shipping(const Draft& draft);
+/// A size of `least` bytes or more in whole MiB, where the table has the key. With `least` 0 it may be 0.
+Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::string_view key, std::uint64_t least);
+/// `[[volume]]`, in volumes.cpp: one that the base names, too, changes it.
+Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes);
+Result<void> finish_volumes(const Draft& draft);
 /// `[bastion]`, in bastion.cpp.
 Result<void> apply_bastion(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> finish_bastion(const Draft& draft);

@@ -121,10 +121,10 @@ Result<void> finish_shipping(const Draft& draft) {
     return wrong(draft.end, "[collector] takes in what others ship, and this profile ships nothing",
                  "add a [shipping] table, or extend a profile that has one");
   if (!shipping.enabled) return {};
-  const auto data = draft.profile.disk.data_size_bytes;
+  const auto data = draft.profile.state_bytes();
   if (data == 0)
     return wrong(shipping.at, "[shipping] needs persistent storage for its queue and the node's TLS identity",
-                 "add data_size = \"2GiB\" to [disk]");
+                 "add data_size = \"2GiB\" to [disk], or a [[volume]] for /var/lib/ingot");
   const auto queue = collector.enabled ? collector.node_bytes + shipping.queue_bytes : shipping.queue_bytes;
   if (data < queue + beside_queue_bytes)
     return wrong(shipping.at,

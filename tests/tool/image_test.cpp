@@ -371,9 +371,9 @@ TEST_CASE("disk: sfdisk finds the partitions and nothing wrong; the disk is spar
       {codec::esp_type, part('1'), "esp", {}, 260u << 20},
       {codec::root_x86_64_type, part('2'), "root", at("root"), 0},
       {codec::linux_generic_type, part('3'), "data", at("root"), (64u << 20) + 1}};
-  const auto gpt = make_disk(uuid, partitions, at("disk"), silent_progress());
+  const auto gpt = make_disk(uuid, partitions, 0, at("disk"), silent_progress());
   REQUIRE(gpt);
-  REQUIRE(make_disk(uuid, partitions, at("again"), silent_progress()));
+  REQUIRE(make_disk(uuid, partitions, 0, at("again"), silent_progress()));
   CHECK(bytes_of(at("disk")) == bytes_of(at("again")));
   CHECK(output_of({"sfdisk", "--verify", at("disk")}).find("No errors detected") != std::string::npos);
   const auto dump = output_of({"sfdisk", "--dump", at("disk")});
@@ -409,7 +409,7 @@ TEST_CASE("disk: partitions that cannot be are refused") {
   };
   for (const auto& row : rows) {
     CAPTURE(row.name);
-    const auto done = make_disk(uuid, {row.partition}, folder.path() + "/disk", silent_progress());
+    const auto done = make_disk(uuid, {row.partition}, 0, folder.path() + "/disk", silent_progress());
     REQUIRE(!done);
     CHECK(done.error().code == row.code);
     CHECK(!fs::exists(folder.path() + "/disk"));

@@ -99,9 +99,17 @@ Result<void> OutputFile::truncate(std::uint64_t size_bytes) {
   return {};
 }
 
-Result<void> OutputFile::commit() {
+Result<void> OutputFile::commit() { return commit_with(0); }
+
+Result<void> OutputFile::commit_new() { return commit_with(RENAME_NOREPLACE); }
+
+Result<void> OutputFile::commit_with(unsigned rename_flags) {
   if (::fsync(fd_) != 0) return fail(io_error(fmt::format("writing {}", path_), errno));
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return fail(io_error(fmt::format("creating {}", path_), errno));
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), rename_flags) != 0) {
+    if (errno == EEXIST)
+      return fail(ErrorCode::usage, fmt::format("{} exists", path_), "move it away, or choose another name");
+    return fail(io_error(fmt::format("creating {}", path_), errno));
+  }
   ::close(std::exchange(fd_, -1));
   return {};
 }

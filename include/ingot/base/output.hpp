@@ -27,11 +27,14 @@ class OutputFile {
   Result<void> copy_at(std::uint64_t offset, const ByteSource& source);
   Result<void> truncate(std::uint64_t size_bytes);
   Result<void> commit();
+  /// The same for what must not replace anything: error (usage) when the name is taken already.
+  Result<void> commit_new();
   [[nodiscard]] const std::string& temporary_path() const { return temporary_; }
   [[nodiscard]] int descriptor() const { return fd_; }
 
  private:
   OutputFile(int fd, std::string path, std::string temporary);
+  Result<void> commit_with(unsigned rename_flags);
   int fd_;
   std::string path_;
   std::string temporary_;

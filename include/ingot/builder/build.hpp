@@ -22,6 +22,7 @@ inline constexpr const char* verity = "root.verity";
 inline constexpr const char* root_hash = "root.hash";
 inline constexpr const char* esp = "esp.img";
 inline constexpr const char* execution_policy = "execution.cpio.zst";  ///< appended to the initrd; none when it is open
+inline constexpr const char* volumes = "volumes.cpio.zst";             ///< likewise; none without volumes
 inline constexpr const char* vars = "VARS.fd";
 inline constexpr const char* baseline = "baseline.json";
 inline constexpr const char* baseline_key = "baseline.pub";

@@ -26,6 +26,7 @@ struct ConfigPart {
   };
   std::vector<ExtraFile> files;
   std::vector<Link> links;
+  std::vector<std::string> folders;  ///< absolute in the image: mount points
   std::vector<std::string> removed;  ///< paths that the base may have and the node must not
   struct Mode {
     std::string path;
@@ -36,12 +37,12 @@ struct ConfigPart {
   std::vector<Setting> settings;   ///< what must be in force on the running node
 };
 
-/// Where the data partition is found. The one place to change when it becomes the inside of a LUKS volume.
-inline constexpr std::string_view data_device = "/dev/disk/by-partlabel/data";
-
-/// The data partition (disk.data_size): formatted on first boot, /var/lib/ingot and /var/log on it. Nothing without
-/// one.
+/// The node's state (the volume for /var/lib/ingot, or the data partition of disk.data_size): /var/lib/ingot and
+/// /var/log on it. And where the other volumes are mounted. Nothing without any of them.
 ConfigPart render_storage(const Profile& profile);
+/// What the initrd needs to make the profile's volumes on a first boot and to open them on each: definitions of
+/// systemd-repart, crypttab, units. Nothing without volumes. builder/config/volumes.md says what happens when.
+ConfigPart render_initrd_volumes(const Profile& profile);
 /// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
 /// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
 /// complete_shipping() was not called before.

@@ -15,6 +15,8 @@ inline constexpr Guid root_x86_64_type = make_guid("4f68bce3-e8cd-4db1-96e7-fbca
 inline constexpr Guid root_verity_x86_64_type = make_guid("2c7357ed-ebd2-46d9-aec1-23d437ec2bf5");
 inline constexpr Guid var_type = make_guid("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
 inline constexpr Guid linux_generic_type = make_guid("0fc63daf-8483-4772-8e79-3d69d8477de4");
+/// Ours, and of no Discoverable Partitions Specification: nothing opens or mounts such a partition by itself.
+inline constexpr Guid ingot_volume_type = make_guid("c9521cc9-0ab6-4fc8-98b9-a6ea4e3f0988");
 
 struct GptPartition {
   Guid type;

@@ -33,4 +33,7 @@ class Secret {
 /// One after the other, in memory of their whole size from the start.
 Secret concatenate(std::initializer_list<Bytes> parts);
 
+/// RFC 4648 base64 with padding, as text.
+Secret secret_base64(Bytes secret);
+
 }  // namespace ingot::crypto

@@ -82,6 +82,19 @@ struct User {
   std::vector<std::string> sudo;             ///< commands as root, in sudoers' form: "/usr/bin/systemctl restart nginx"
 };
 
+/// Where the node keeps what must outlive a boot (builder/config/storage.cpp).
+inline constexpr const char* state_mount = "/var/lib/ingot";
+
+/// [[volume]]: an encrypted file system on the boot disk, which the node makes on its first boot and its TPM opens from
+/// then on (builder/config/volumes.md).
+struct Volume {
+  std::string name;              ///< [a-z][a-z0-9]{0,30}: partition label, and name below /dev/mapper
+  std::string mount;             ///< absolute, below one of a few folders that hold data
+  std::uint64_t size_bytes = 0;  ///< multiple of 1 MiB
+  bool grow = false;             ///< takes what a larger disk has left
+  TextLocation at;
+};
+
 struct Profile {
   std::string name;            ///< [a-z0-9][a-z0-9-]{0,62}
   std::uint64_t version = 1;   ///< monotonic, >= 1
@@ -147,6 +160,7 @@ struct Profile {
     std::vector<std::string> auditors;  ///< users who may replay sessions, where the bastion is the collector
     TextLocation at;                    ///< of the table, for what only shows later
   } bastion;
+  std::vector<Volume> volumes;  ///< in the order of their partitions
   std::vector<ExtraFile> files;
   Hardening hardening;
   Ssh ssh;
@@ -155,6 +169,16 @@ struct Profile {
 
   /// The site's word on this profile's role; null without a site.
   [[nodiscard]] const SiteRole* site_role() const { return site ? site->role(role) : nullptr; }
+  /// The volume for /var/lib/ingot, where the node keeps its state encrypted; null without one.
+  [[nodiscard]] const Volume* state_volume() const {
+    for (const auto& volume : volumes)
+      if (volume.mount == state_mount) return &volume;
+    return nullptr;
+  }
+  /// At least as many bytes are there for the node's state; 0: nothing of it outlives a boot.
+  [[nodiscard]] std::uint64_t state_bytes() const {
+    return state_volume() != nullptr ? state_volume()->size_bytes : disk.data_size_bytes;
+  }
 };
 
 }  // namespace ingot

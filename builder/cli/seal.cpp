@@ -1,0 +1,129 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli.hpp"
+#include "documents.hpp"
+#include "ingot/base/source.hpp"
+#include "ingot/fleet/storage_key.hpp"
+#include "ingot/signer/volume.hpp"
+
+namespace ingot::cli {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t public_key_cap_bytes = 64u << 10;
+constexpr std::string_view storage_key_ending = ".srk.pub", header_ending = ".header.img";
+
+struct SealArguments {
+  std::string storage_keys;
+  std::string baseline;
+  std::string platform;
+  std::string key;
+  std::string policy_key;
+  std::string out;
+  bool json = false;
+};
+
+/// One node's header to be made.
+struct Order {
+  std::string storage_key_path;
+  codec::TpmPublic storage_key;
+  std::string out;
+};
+
+Result<Order> read_order(const std::string& storage_key_path, const std::string& out) {
+  if (fs::exists(out))
+    return fail(ErrorCode::usage, fmt::format("{} exists, and may be the only key to a volume", out),
+                "move it away, or choose another --out");
+  const auto file = TRY(read_file(storage_key_path, public_key_cap_bytes));
+  auto key = TRY_IN(storage_key_path, fleet::decode_public_file(file));
+  TRY_IN(storage_key_path, fleet::check_storage_key(key));
+  return Order{storage_key_path, std::move(key), out};
+}
+
+/// All keys are read before the first header is made: a mistake in the last one leaves nothing behind.
+Result<std::vector<Order>> read_orders(const SealArguments& arguments) {
+  std::vector<Order> orders;
+  if (!fs::is_directory(arguments.storage_keys)) {
+    orders.push_back(TRY(read_order(arguments.storage_keys, arguments.out)));
+    return orders;
+  }
+  std::vector<std::string> names;
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator(arguments.storage_keys, ec))
+    if (const auto name = entry.path().filename().string(); name.ends_with(storage_key_ending))
+      names.push_back(name.substr(0, name.size() - storage_key_ending.size()));
+  if (ec) return fail(io_error(fmt::format("reading {}", arguments.storage_keys), ec.value()));
+  if (names.empty())
+    return fail(ErrorCode::missing, fmt::format("{} holds no NODE{}", arguments.storage_keys, storage_key_ending),
+                "name each node's storage key after the node");
+  std::sort(names.begin(), names.end());
+  for (const auto& name : names)
+    orders.push_back(TRY(read_order(fmt::format("{}/{}{}", arguments.storage_keys, name, storage_key_ending),
+                                    fmt::format("{}/{}{}", arguments.out, name, header_ending))));
+  fs::create_directories(arguments.out, ec);
+  if (ec) return fail(io_error(fmt::format("creating {}", arguments.out), ec.value()));
+  return orders;
+}
+
+Result<measure::VolumePolicy> read_policy(const SealArguments& arguments) {
+  const auto key = TRY(baseline_key(arguments.key, arguments.baseline));
+  const auto baseline = TRY(load_baseline(arguments.baseline, key));
+  const auto platform = TRY(load_platform(arguments.platform, key));
+  const auto pem = TRY(read_file(arguments.policy_key, public_key_cap_bytes));
+  const auto policy_key = TRY_IN(arguments.policy_key, crypto::PublicKey::from_pem(as_text(pem)));
+  return measure::volume_policy(baseline, platform, policy_key);
+}
+
+Result<int> seal(const SealArguments& arguments) {
+  const auto policy = TRY(read_policy(arguments));
+  const auto orders = TRY(read_orders(arguments));
+  TerminalProgress progress;
+  progress.step("seal", fmt::format("{} volume headers", orders.size()));
+  auto headers = nlohmann::json::array();
+  for (const auto& order : orders) {
+    progress.at(headers.size(), orders.size());
+    const auto made = TRY(signer::make_volume_header(order.storage_key, policy, order.out));
+    headers.push_back({{"storage_key", order.storage_key_path}, {"header", order.out}, {"uuid", made.uuid}});
+  }
+  progress.finish();
+  if (arguments.json) print(nlohmann::json{{"policy", to_hex(policy.digest)}, {"headers", headers}}.dump(2) + "\n");
+  say(fmt::format("sealed: {} under policy {}", arguments.out, to_hex(policy.digest)));
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_seal(CLI::App& app, Action& action) {
+  auto* command =
+      app.add_subcommand("seal", "Make volumes that only one node opens, and only with this image, offline");
+  command->footer(
+      "Example: ingot seal --srk gpu-07.srk.pub --baseline out/training/baseline.json --platform platform.json \\\n"
+      "             --key keys/baseline.pub --policy-key keys/pcr.pub --out gpu-07.header.img\n"
+      "The storage key comes from the node, once: tpm2_readpublic -c 0x81000001 -o gpu-07.srk.pub\n"
+      "The header is the start of the volume: dd if=gpu-07.header.img of=PARTITION conv=notrunc,fsync\n"
+      "It opens with PCR 7 as predicted, PCR 11 signed by the policy key, and PCR 15 still untouched. There is no "
+      "other\n"
+      "key: header or TPM lost, data lost.");
+  auto arguments = std::make_shared<SealArguments>();
+  command
+      ->add_option("--srk", arguments->storage_keys,
+                   "Public storage root key of the node's TPM, or a folder of NODE.srk.pub")
+      ->required();
+  command->add_option("--baseline", arguments->baseline, "Signed baseline of the image that opens the volume")
+      ->required();
+  command->add_option("--platform", arguments->platform, "Signed platform of the node's machine class")->required();
+  command->add_option("--key", arguments->key, "Public key that baseline and platform are signed with");
+  command->add_option("--policy-key", arguments->policy_key, "Public key that signs PCR 11 of releases: pcr.pub")
+      ->required();
+  command->add_option("--out", arguments->out, "New file; for a folder of storage keys a folder, NODE.header.img each")
+      ->required();
+  command->add_flag("--json", arguments->json, "UUIDs and the policy as JSON on standard output");
+  command->callback([=, &action] { action = [arguments] { return seal(*arguments); }; });
+}
+
+}  // namespace ingot::cli

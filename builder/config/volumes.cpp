@@ -1,0 +1,79 @@
+// Volumes as the initrd makes and opens them: volumes.md.
+#include <fmt/format.h>
+
+#include "ingot/builder/config.hpp"
+#include "ingot/codec/gpt.hpp"
+
+namespace ingot::builder {
+namespace {
+
+constexpr std::string_view definitions = "/usr/lib/ingot/repart.d";
+constexpr std::string_view unit_folder = "/usr/lib/systemd/system";
+
+// systemd-repart(8) encrypts and formats first and writes the partition table last: a power cut leaves a disk without
+// the volume, and the next boot begins again. The policy is measure::volume_policy(): both must stay the same.
+constexpr std::string_view make_unit = R"([Unit]
+Description=Volumes of this node
+DefaultDependencies=no
+Wants=modprobe@loop.service modprobe@dm_mod.service
+After=sysroot.mount systemd-tpm2-setup-early.service systemd-pcrphase-initrd.service modprobe@loop.service modprobe@dm_mod.service
+Conflicts=shutdown.target initrd-switch-root.target
+Before=shutdown.target initrd-switch-root.target
+OnFailure=emergency.target
+OnFailureJobMode=replace-irreversibly
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+StandardError=journal+console
+ExecStart=/usr/bin/systemd-repart --dry-run=no --definitions={} --discard=no --tpm2-device=auto --tpm2-pcrs=7:sha256+15:sha256 --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem --tpm2-public-key-pcrs=11
+)";
+
+// Not Requires=: what makes volumes stops with the initrd, and would take open ones with it.
+constexpr std::string_view open_after = R"([Unit]
+Wants=ingot-volumes.service
+After=ingot-volumes.service{}
+Before=initrd.target
+)";
+
+constexpr std::string_view definition = R"([Partition]
+Type={}
+Label={}
+SizeMinBytes={}
+{}Format=ext4
+Encrypt=tpm2
+)";
+
+ExtraFile text_file(std::string path, const std::string& text) { return {std::move(path), to_buffer(as_bytes(text))}; }
+
+std::string open_unit(const Volume& volume) { return fmt::format("systemd-cryptsetup@{}.service", volume.name); }
+
+}  // namespace
+
+ConfigPart render_initrd_volumes(const Profile& profile) {
+  ConfigPart part;
+  if (profile.volumes.empty()) return part;
+  std::string crypttab, others;
+  std::size_t number = 0;
+  for (const auto& volume : profile.volumes) {
+    const bool is_last = ++number == profile.volumes.size();
+    const auto most = volume.grow ? std::string() : fmt::format("SizeMaxBytes={}\n", volume.size_bytes);
+    part.files.push_back(
+        text_file(fmt::format("{}/{:02}-{}.conf", definitions, number, volume.name),
+                  fmt::format(definition, to_text(codec::ingot_volume_type), volume.name, volume.size_bytes, most)));
+    // PCR 15 by value closes all of them: the key of the one that opens last is measured into it.
+    crypttab += fmt::format("{0} /dev/disk/by-partlabel/{0} none noauto,headless=yes,tpm2-device=auto{1}\n",
+                            volume.name, is_last ? ",tpm2-measure-pcr=yes" : "");
+    const auto unit = open_unit(volume);
+    part.files.push_back(text_file(fmt::format("{}/{}.d/ingot.conf", unit_folder, unit),
+                                   fmt::format(open_after, is_last ? others : "")));
+    part.links.push_back({fmt::format("{}/initrd.target.requires/{}", unit_folder, unit), "../" + unit});
+    others += " " + unit;
+  }
+  part.files.push_back(text_file("/etc/crypttab", crypttab));
+  part.files.push_back(
+      text_file(fmt::format("{}/ingot-volumes.service", unit_folder), fmt::format(make_unit, definitions)));
+  return part;
+}
+
+}  // namespace ingot::builder

@@ -1,0 +1,117 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "layer.hpp"
+
+namespace ingot::builder::detail {
+namespace {
+
+constexpr std::uint64_t mebibyte = 1u << 20;
+/// Two copies of LUKS2's metadata with their key slots take 16 MiB, and a journal wants room.
+constexpr std::uint64_t smallest_volume_bytes = 64 * mebibyte;
+constexpr std::size_t volumes_cap = 16;
+constexpr std::size_t name_cap = 31;
+constexpr std::size_t mount_cap = 128;
+/// Names of the disk's other partitions, and of what systemd maps and mounts by itself.
+constexpr std::array taken_names = {std::string_view("root"), std::string_view("usr"), std::string_view("esp"),
+                                    std::string_view("data"), std::string_view("control")};
+/// The rest of a node is its image, or memory.
+constexpr std::array data_folders = {std::string_view("/srv/"), std::string_view("/mnt/"),
+                                     std::string_view("/var/lib/")};
+constexpr std::array packages = {std::string_view("systemd-cryptsetup"), std::string_view("systemd-repart"),
+                                 std::string_view("e2fsprogs")};
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= name_cap && text.front() >= 'a' && text.front() <= 'z' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string_view::npos;
+}
+
+bool is_mount(std::string_view text) {
+  const bool is_below = std::any_of(data_folders.begin(), data_folders.end(), [&](std::string_view folder) {
+    return text.starts_with(folder) && text.size() > folder.size();
+  });
+  return is_below && text.size() <= mount_cap && text.back() != '/' && text.find("//") == std::string_view::npos &&
+         text.find("/.") == std::string_view::npos &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-.") ==
+             std::string_view::npos;
+}
+
+Result<Volume*> named_volume(std::vector<Volume>& volumes, const TableReader& table) {
+  const auto name = TRY(table.text("name"));
+  if (!name) return wrong(table.at(), "a [[volume]] without name", "add name = \"models\"");
+  if (!is_name(name->value) || std::find(taken_names.begin(), taken_names.end(), name->value) != taken_names.end())
+    return wrong(
+        name->at,
+        fmt::format("name is \"{}\", expected small letters and digits, and not a name of the system's", name->value),
+        "a name such as \"models\"");
+  for (auto& volume : volumes)
+    if (volume.name == name->value) return &volume;
+  if (volumes.size() == volumes_cap) return wrong(name->at, fmt::format("more than {} volumes", volumes_cap));
+  volumes.push_back({name->value, "", 0, false, table.at()});
+  return &volumes.back();
+}
+
+}  // namespace
+
+Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes) {
+  std::vector<const Volume*> seen;
+  draft.profile.volumes.reserve(volumes_cap);  // `seen` points into it
+  for (const auto& table : volumes) {
+    TRY(table.only({"name", "mount", "size", "grow"}));
+    auto* volume = TRY(named_volume(draft.profile.volumes, table));
+    if (std::find(seen.begin(), seen.end(), volume) != seen.end())
+      return wrong(table.at(), fmt::format("the volume \"{}\" is there twice", volume->name));
+    seen.push_back(volume);
+    volume->at = table.at();
+    if (const auto mount = TRY(table.text("mount"))) {
+      if (!is_mount(mount->value))
+        return wrong(mount->at,
+                     fmt::format("mount is \"{}\", expected a folder below {}", mount->value, "/srv, /mnt or /var/lib"),
+                     "the rest of a node is its image, or memory");
+      volume->mount = mount->value;
+    }
+    TRY(apply_size(volume->size_bytes, table, "size", smallest_volume_bytes));
+    if (const auto grow = TRY(table.boolean("grow"))) volume->grow = grow->value;
+  }
+  return {};
+}
+
+Result<void> finish_volumes(const Draft& draft) {
+  const auto& profile = draft.profile;
+  for (std::size_t i = 0; i < profile.volumes.size(); ++i) {
+    const auto& volume = profile.volumes[i];
+    if (volume.mount.empty())
+      return wrong(volume.at, fmt::format("the volume \"{}\" has no mount", volume.name),
+                   "add mount = \"/srv/models\"");
+    if (volume.size_bytes == 0)
+      return wrong(volume.at, fmt::format("the volume \"{}\" has no size", volume.name),
+                   "add size = \"100GiB\", and grow = true where it may take what a larger disk has left");
+    for (std::size_t j = 0; j < i; ++j)
+      if (profile.volumes[j].mount == volume.mount)
+        return wrong(volume.at, fmt::format("the volumes \"{}\" and \"{}\" are both mounted at {}",
+                                            profile.volumes[j].name, volume.name, volume.mount));
+    if (volume.grow && i + 1 != profile.volumes.size())
+      return wrong(
+          volume.at,
+          fmt::format("the volume \"{}\" grows, and \"{}\" comes after it", volume.name, profile.volumes.back().name),
+          "only the last volume can take the rest of a disk");
+    if (volume.mount == state_mount && profile.disk.data_size_bytes != 0)
+      return wrong(volume.at, fmt::format("{} is a volume, and [disk] has a data_size for it, too", state_mount),
+                   "set data_size = 0");
+  }
+  if (profile.volumes.empty()) return {};
+  const auto& first = profile.volumes.front();
+  if (!profile.boot.secure_boot)
+    return wrong(first.at, "volumes are sealed to Secure Boot, and [boot] has secure_boot = false",
+                 "take secure_boot = false away");
+  if (const auto* base = std::get_if<PackageBase>(&profile.base))
+    for (const auto name : packages)
+      if (std::find(base->packages.begin(), base->packages.end(), name) == base->packages.end())
+        return wrong(first.at, fmt::format("[[volume]] needs the package {}", name),
+                     fmt::format("add \"{}\" to packages of [base]", name));
+  return {};
+}
+
+}  // namespace ingot::builder::detail

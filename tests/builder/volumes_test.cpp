@@ -1,0 +1,130 @@
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "ingot/base/output.hpp"
+#include "ingot/builder/config.hpp"
+#include "ingot/builder/process.hpp"
+#include "ingot/builder/profile.hpp"
+
+using namespace ingot;
+using namespace ingot::builder;
+
+namespace {
+
+const std::string top =
+    "name = \"training\"\nversion = 1\nrole = \"training\"\n"
+    "[base]\npackages = [\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\"]\n";
+const std::string models = "[[volume]]\nname = \"models\"\nmount = \"/srv/models\"\nsize = \"1GiB\"\n";
+const std::string state = "[[volume]]\nname = \"state\"\nmount = \"/var/lib/ingot\"\nsize = \"2GiB\"\n";
+
+class Folder {
+ public:
+  Result<Profile> load(const std::string& text, const std::string& base = {}) {
+    REQUIRE(write_file(folder_.path() + "/base.toml", as_bytes(base)));
+    REQUIRE(write_file(folder_.path() + "/profile.toml", as_bytes(text)));
+    return load_profile(folder_.path() + "/profile.toml");
+  }
+
+ private:
+  TemporaryFolder folder_ =
+      TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-test-").value();
+};
+
+std::string file_of(const ConfigPart& part, const std::string& path) {
+  for (const auto& file : part.files)
+    if (file.path == path) return std::string(as_text(file.content));
+  FAIL("no " << path);
+  return {};
+}
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("volumes: in the order of the file, and what extends a profile changes them by name") {
+  Folder folder;
+  const auto profile =
+      folder.load("extends = \"base.toml\"\nname = \"a\"\nversion = 1\n[[volume]]\nname = \"models\"\ngrow = true\n",
+                  top + state + models);
+  if (!profile) FAIL(describe(profile.error()));
+  REQUIRE(profile->volumes.size() == 2);
+  CHECK(profile->volumes[0].name == "state");
+  CHECK(profile->volumes[1].mount == "/srv/models");
+  CHECK(profile->volumes[1].size_bytes == 1u << 30);
+  CHECK(profile->volumes[1].grow);
+  CHECK(profile->state_bytes() == std::uint64_t{2} << 30);
+}
+
+TEST_CASE("volumes: every mistake is refused with its place and the way out") {
+  Folder folder;
+  struct Row {
+    const char* name;
+    std::string text;
+    std::uint32_t line;
+    const char* message;
+  };
+  const auto volume = [](const std::string& keys) { return top + "[[volume]]\n" + keys; };
+  const std::vector<Row> rows = {
+      {"no name", volume("mount = \"/srv/x\"\n"), 6, "without name"},
+      {"a path as name", volume("name = \"../x\"\n"), 7, "small letters"},
+      {"the root's name", volume("name = \"root\"\n"), 7, "name of the system"},
+      {"no mount", volume("name = \"x\"\nsize = \"1GiB\"\n"), 6, "no mount"},
+      {"a mount over the image", volume("name = \"x\"\nmount = \"/etc\"\n"), 8, "expected a folder below /srv"},
+      {"a mount that climbs", volume("name = \"x\"\nmount = \"/srv/../etc\"\n"), 8, "expected a folder"},
+      {"no size", volume("name = \"x\"\nmount = \"/srv/x\"\n"), 6, "no size"},
+      {"too small", volume("name = \"x\"\nmount = \"/srv/x\"\nsize = \"32MiB\"\n"), 9, "at least 64 MiB"},
+      {"twice", top + models + models, 10, "there twice"},
+      {"one place for two", top + models + "[[volume]]\nname = \"x\"\nmount = \"/srv/models\"\nsize = \"1GiB\"\n", 10,
+       "both mounted"},
+      {"one that grows in the middle", top + models + "grow = true\n" + state, 6, "comes after it"},
+      {"state twice", top + "[disk]\ndata_size = \"1GiB\"\n" + state, 8, "data_size"},
+      {"no Secure Boot", top + "[boot]\nsecure_boot = false\n" + models, 8, "Secure Boot"},
+      {"no systemd-repart",
+       "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\"]\n" + models, 6,
+       "needs the package systemd-repart"},
+      {"an unknown key", volume("name = \"x\"\nkey_file = \"/x\"\n"), 8, "key_file"}};
+  for (const auto& row : rows) {
+    INFO(row.name);
+    const auto profile = folder.load(row.text);
+    REQUIRE_FALSE(profile);
+    INFO(describe(profile.error()));
+    CHECK(profile.error().code == ErrorCode::malformed);
+    REQUIRE(profile.error().at);
+    CHECK(profile.error().at->line == row.line);
+    CHECK(profile.error().message.find(row.message) != std::string::npos);
+  }
+}
+
+TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only the last one closes PCR 15") {
+  Folder folder;
+  const auto part = render_initrd_volumes(folder.load(top + state + models + "grow = true\n").value());
+  const auto crypttab = file_of(part, "/etc/crypttab");
+  CHECK(has_line(crypttab, "state /dev/disk/by-partlabel/state none noauto,headless=yes,tpm2-device=auto"));
+  CHECK(has_line(
+      crypttab, "models /dev/disk/by-partlabel/models none noauto,headless=yes,tpm2-device=auto,tpm2-measure-pcr=yes"));
+  const auto fixed = file_of(part, "/usr/lib/ingot/repart.d/01-state.conf");
+  CHECK(has_line(fixed, "SizeMinBytes=2147483648"));
+  CHECK(has_line(fixed, "SizeMaxBytes=2147483648"));
+  CHECK(has_line(fixed, "Encrypt=tpm2"));
+  CHECK(file_of(part, "/usr/lib/ingot/repart.d/02-models.conf").find("SizeMax") == std::string::npos);
+  const auto last = file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf");
+  CHECK(has_line(last, "After=ingot-volumes.service systemd-cryptsetup@state.service"));
+  CHECK(part.links.size() == 2);
+  CHECK(render_initrd_volumes(folder.load(top).value()).files.empty());
+}
+
+TEST_CASE("volumes: the node's state is on its volume, and the log with it") {
+  Folder folder;
+  const auto with = render_storage(folder.load(top + state + models).value());
+  REQUIRE(with.fstab.size() == 3);
+  CHECK(with.fstab[0].starts_with("/dev/mapper/state /var/lib/ingot ext4 nosuid,nodev,noexec,"));
+  CHECK(with.fstab[1].starts_with("/dev/mapper/models /srv/models ext4 "));
+  CHECK(with.fstab[2].starts_with("/var/lib/ingot/log /var/log none bind,"));
+  CHECK(with.settings.size() == 3);
+  const auto without_state = render_storage(folder.load(top + models).value());
+  CHECK(without_state.fstab.size() == 1);
+  CHECK(without_state.folders == std::vector<std::string>{"/srv/models"});
+}

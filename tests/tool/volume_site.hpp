@@ -1,0 +1,79 @@
+// A site whose image and machine a software TPM can play, and volumes that the systemd of Debian 13 opens with it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "ingot/codec/baseline.hpp"
+#include "ingot/crypto/hash.hpp"
+#include "ingot/measure/uki.hpp"
+#include "ingot/measure/volume_policy.hpp"
+#include "ingot/signer/sign.hpp"
+#include "seal_tpm.hpp"
+
+namespace ingot::test {
+
+inline const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
+
+inline ExpectedEvent event(PcrIndex pcr, const std::string& cause, std::string_view data) {
+  return {pcr, EventType::EV_IPL, crypto::hash_banks(as_bytes(data)), cause, "", {}};
+}
+
+/// A machine, an image, and what they were signed with, as files of the TPM's folder.
+struct SealingSite {
+  explicit SealingSite(const Tpm& tpm)
+      : keys(signer::init_keys(tpm.file("keys")).value()),
+        policy_key(signer::SigningKey::load(keys.key("pcr")).value()) {
+    platform.name = "machine";
+    platform.events = {event(7, "SecureBoot", "1"), event(7, "db", "2"), event(7, "separator", "3")};
+    image.profile = "training";
+    image.version = 1;
+    image.events = {event(7, "db authority", "4"), event(11, ".linux", "5"),
+                    event(11, ".pcrpkey", policy_key.public_key().pem()), event(11, "phase enter-initrd", "6")};
+    write(tpm, "platform.json", codec::encode_platform_statement(platform));
+    write(tpm, "baseline.json", codec::encode_baseline_statement(image));
+  }
+  void write(const Tpm& tpm, const std::string& name, const std::string& statement) const {
+    const auto key = signer::SigningKey::load(keys.key("baseline")).value();
+    const auto envelope = signer::sign_dsse("application/vnd.in-toto+json", as_bytes(statement), key).value();
+    tpm.write(name, as_bytes(codec::encode_dsse(envelope)));
+  }
+  [[nodiscard]] measure::VolumePolicy policy() const {
+    return measure::volume_policy(image, platform, policy_key.public_key()).value();
+  }
+  /// The TPM is told what this image on this machine measures.
+  void boot(const Tpm& tpm) const {
+    for (const auto* share : {&platform.events, &image.events})
+      for (const auto& one : *share)
+        tpm.tool({"tpm2_pcrextend", fmt::format("{}:sha256={}", one.pcr, to_hex(one.digests.at(HashAlg::sha256)))});
+  }
+  /// As the UKI brings it: .pcrsig in /run/systemd.
+  void sign_boot(const Tpm& tpm) const {
+    const auto pcrs = measure::replay_expected(image.events, {});
+    const Baseline::PhaseValue phase{"enter-initrd", {{HashAlg::sha256, pcrs.at(HashAlg::sha256).at(11)}}};
+    std::filesystem::create_directories(tpm.file("run"));
+    tpm.write("run/tpm2-pcr-signature.json", as_bytes(signer::pcr_signature_json({phase}, policy_key).value()));
+  }
+
+  signer::KeyFolder keys;
+  signer::SigningKey policy_key;
+  Platform platform;
+  Baseline image;
+};
+
+inline std::string digest_of(const std::string& path) {
+  return to_hex(crypto::hash_source(HashAlg::sha256, *file_source(path).value()).value());
+}
+
+inline bool no_systemd() { return skipped(oracles + "/usr/bin/systemd-cryptenroll", "no systemd 257 to open volumes"); }
+
+inline bool opens(const Tpm& tpm) {
+  tpm.forget_objects();
+  const auto done = run_tool({std::string(INGOT_SOURCE) + "/tests/tool/stock-unlock", oracles,
+                              std::filesystem::path(tpm.file("")).parent_path()});
+  if (done.exit_code != 0) UNSCOPED_INFO(done.error_tail);
+  return done.exit_code == 0;
+}
+
+}  // namespace ingot::test
