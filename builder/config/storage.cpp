@@ -9,11 +9,9 @@ namespace ingot::builder {
 namespace {
 
 constexpr std::string_view data_partition = "/dev/disk/by-partlabel/data";
-// x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)): the data
-// partition, or a volume that `ingot seal` made. Without `nofail`: a node that cannot keep its records does not come
-// up to be used.
-constexpr std::string_view mount_line =
-    "{} {} ext4 nosuid,nodev,noexec,noatime,x-systemd.makefs,x-systemd.device-timeout=300s 0 2";
+// x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)). Without
+// `nofail`: a node that cannot keep its records does not come up to be used.
+constexpr std::string_view mount_line = "{} {} ext4 nosuid,nodev,noexec,noatime,{}x-systemd.device-timeout=300s 0 2";
 constexpr std::string_view log_mount =
     "/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec,x-systemd.requires-mounts-for=/var/lib/ingot 0 0";
 
@@ -35,9 +33,10 @@ void expect_mount(ConfigPart& part, const std::string& path) {
 ConfigPart render_storage(const Profile& profile) {
   ConfigPart part;
   // Its entry is in the image's partition table already, because PCR 5 measures that.
-  if (profile.disk.data_size_bytes != 0) part.fstab.push_back(fmt::format(mount_line, data_partition, state_mount));
+  if (profile.disk.data_size_bytes != 0)
+    part.fstab.push_back(fmt::format(mount_line, data_partition, state_mount, "x-systemd.makefs,"));
   for (const auto& volume : profile.volumes) {
-    part.fstab.push_back(fmt::format(mount_line, "/dev/mapper/" + volume.name, volume.mount));
+    part.fstab.push_back(fmt::format(mount_line, "/dev/mapper/" + volume.name, volume.mount, ""));
     part.folders.push_back(volume.mount);
     if (volume.mount != state_mount) expect_mount(part, volume.mount);
   }

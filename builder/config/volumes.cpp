@@ -29,11 +29,15 @@ StandardError=journal+console
 ExecStart=/usr/bin/systemd-repart --dry-run=no --definitions={} --discard=no --tpm2-device=auto --tpm2-pcrs=7:sha256+15:sha256 --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem --tpm2-public-key-pcrs=11
 )";
 
-// Not Requires=: what makes volumes stops with the initrd, and would take open ones with it.
+// Not Requires=: what makes volumes stops with the initrd, and would take open ones with it. A volume that `ingot seal`
+// made is empty, and udev calls no empty one ready; systemd-makefs(8) passes over what is not.
 constexpr std::string_view open_after = R"([Unit]
 Wants=ingot-volumes.service
 After=ingot-volumes.service{}
 Before=initrd.target
+
+[Service]
+ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/{}
 )";
 
 constexpr std::string_view definition = R"([Partition]
@@ -66,7 +70,7 @@ ConfigPart render_initrd_volumes(const Profile& profile) {
                             volume.name, is_last ? ",tpm2-measure-pcr=yes" : "");
     const auto unit = open_unit(volume);
     part.files.push_back(text_file(fmt::format("{}/{}.d/ingot.conf", unit_folder, unit),
-                                   fmt::format(open_after, is_last ? others : "")));
+                                   fmt::format(open_after, is_last ? others : "", volume.name)));
     part.links.push_back({fmt::format("{}/initrd.target.requires/{}", unit_folder, unit), "../" + unit});
     others += " " + unit;
   }

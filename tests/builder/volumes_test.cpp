@@ -112,6 +112,7 @@ TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only th
   CHECK(file_of(part, "/usr/lib/ingot/repart.d/02-models.conf").find("SizeMax") == std::string::npos);
   const auto last = file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf");
   CHECK(has_line(last, "After=ingot-volumes.service systemd-cryptsetup@state.service"));
+  CHECK(has_line(last, "ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/models"));
   CHECK(part.links.size() == 2);
   CHECK(render_initrd_volumes(folder.load(top).value()).files.empty());
 }

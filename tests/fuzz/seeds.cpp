@@ -293,7 +293,7 @@ not_after = 2027-06-01T00:00:00Z
 role = "inference"
 [base]
 suite = "trixie"
-packages = ["systemd"]
+packages = ["systemd", "systemd-cryptsetup", "systemd-repart", "e2fsprogs"]
 [kernel]
 command_line = ["quiet", "console=ttyS0"]
 [root]
@@ -306,6 +306,15 @@ allowed_partitions = ["4d21b016-b534-45c2-a9fb-5c16e091fd2d"]
 [boot]
 phases = ["enter-initrd"]
 secure_boot = true
+[[volume]]
+name = "state"
+mount = "/var/lib/ingot"
+size = "1GiB"
+[[volume]]
+name = "models"
+mount = "/srv/models"
+size = "64MiB"
+grow = true
 [files]
 "/etc/motd" = { content = "hello", mode = "0644", uid = 0 }
 )"));
