@@ -16,15 +16,15 @@ constexpr std::uint32_t key_slot = 0;
 
 }  // namespace
 
-Result<SealedVolume> make_volume_header(const codec::TpmPublic& srk, const measure::VolumePolicy& policy,
-                                        const std::string& out_path) {
+Result<std::string> make_volume_header(const codec::TpmPublic& srk, const measure::VolumePolicy& policy,
+                                       const std::string& out_path) {
   const crypto::Secret secret(crypto::random_bytes(secret_bytes));
   auto sealed = TRY(seal_for(srk, secret, policy.digest));
   codec::LuksToken token;
   token.key_slot = key_slot;
-  token.bank = policy.bank;
-  token.pcrs = policy.pcrs;
-  token.signed_pcrs = policy.signed_pcrs;
+  token.bank = measure::volume_bank;
+  token.pcrs.assign(std::begin(measure::volume_pcrs), std::end(measure::volume_pcrs));
+  token.signed_pcrs.assign(std::begin(measure::volume_signed_pcrs), std::end(measure::volume_signed_pcrs));
   token.policy_key_pem = policy.policy_key_pem;
   token.storage_key = TRY(codec::saved_handle(srk_handle, srk));
   if (std::holds_alternative<codec::TpmRsa>(srk.key)) token.storage_key_alg = codec::TpmAlg::rsa;
@@ -35,7 +35,7 @@ Result<SealedVolume> make_volume_header(const codec::TpmPublic& srk, const measu
   auto uuid = TRY_IN(out_path, format_luks_header(file.temporary_path(), crypto::secret_base64(secret),
                                                   codec::encode_luks_token(token)));
   TRY(file.commit_new());
-  return SealedVolume{std::move(uuid)};
+  return uuid;
 }
 
 }  // namespace ingot::signer

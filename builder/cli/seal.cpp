@@ -87,8 +87,8 @@ Result<int> seal(const SealArguments& arguments) {
   auto headers = nlohmann::json::array();
   for (const auto& order : orders) {
     progress.at(headers.size(), orders.size());
-    const auto made = TRY(signer::make_volume_header(order.storage_key, policy, order.out));
-    headers.push_back({{"storage_key", order.storage_key_path}, {"header", order.out}, {"uuid", made.uuid}});
+    const auto uuid = TRY(signer::make_volume_header(order.storage_key, policy, order.out));
+    headers.push_back({{"storage_key", order.storage_key_path}, {"header", order.out}, {"uuid", uuid}});
   }
   progress.finish();
   if (arguments.json) print(nlohmann::json{{"policy", to_hex(policy.digest)}, {"headers", headers}}.dump(2) + "\n");

@@ -1,8 +1,10 @@
 // Volumes as the initrd makes and opens them: volumes.md.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "ingot/builder/config.hpp"
 #include "ingot/codec/gpt.hpp"
+#include "ingot/measure/volume_policy.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -11,7 +13,7 @@ constexpr std::string_view definitions = "/usr/lib/ingot/repart.d";
 constexpr std::string_view unit_folder = "/usr/lib/systemd/system";
 
 // systemd-repart(8) encrypts and formats first and writes the partition table last: a power cut leaves a disk without
-// the volume, and the next boot begins again. The policy is measure::volume_policy(): both must stay the same.
+// the volume, and the next boot begins again. The policy is measure::volume_policy().
 constexpr std::string_view make_unit = R"([Unit]
 Description=Volumes of this node
 DefaultDependencies=no
@@ -26,7 +28,7 @@ OnFailureJobMode=replace-irreversibly
 Type=oneshot
 RemainAfterExit=yes
 StandardError=journal+console
-ExecStart=/usr/bin/systemd-repart --dry-run=no --definitions={} --discard=no --tpm2-device=auto --tpm2-pcrs=7:sha256+15:sha256 --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem --tpm2-public-key-pcrs=11
+ExecStart=/usr/bin/systemd-repart --dry-run=no --definitions={} --discard=no --tpm2-device=auto --tpm2-pcrs={} --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem --tpm2-public-key-pcrs={}
 )";
 
 // Not Requires=: what makes volumes stops with the initrd, and would take open ones with it. A volume that `ingot seal`
@@ -75,8 +77,12 @@ ConfigPart render_initrd_volumes(const Profile& profile) {
     others += " " + unit;
   }
   part.files.push_back(text_file("/etc/crypttab", crypttab));
-  part.files.push_back(
-      text_file(fmt::format("{}/ingot-volumes.service", unit_folder), fmt::format(make_unit, definitions)));
+  std::vector<std::string> by_value;
+  for (const auto pcr : measure::volume_pcrs)
+    by_value.push_back(fmt::format("{}:{}", pcr, to_text(measure::volume_bank)));
+  part.files.push_back(text_file(
+      fmt::format("{}/ingot-volumes.service", unit_folder),
+      fmt::format(make_unit, definitions, fmt::join(by_value, "+"), fmt::join(measure::volume_signed_pcrs, "+"))));
   return part;
 }
 

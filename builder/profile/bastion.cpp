@@ -88,12 +88,7 @@ Result<void> finish_bastion(const Draft& draft) {
     return wrong(bastion.at,
                  fmt::format("{} is the site's collector, and this profile takes no records in", profile.role),
                  "add a [collector] table");
-  if (const auto* base = std::get_if<PackageBase>(&profile.base))
-    for (const auto name : needed_packages)
-      if (std::find(base->packages.begin(), base->packages.end(), name) == base->packages.end())
-        return wrong(bastion.at, fmt::format("[bastion] needs the package {}", name),
-                     fmt::format("add \"{}\" to packages of [base]", name));
-  return {};
+  return check_packages(draft, bastion.at, "[bastion]", needed_packages);
 }
 
 }  // namespace ingot::builder::detail

@@ -311,6 +311,17 @@ Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::stri
   return {};
 }
 
+Result<void> check_packages(const Draft& draft, const TextLocation& at, std::string_view table,
+                            std::span<const std::string_view> needed) {
+  const auto* base = std::get_if<PackageBase>(&draft.profile.base);
+  if (base == nullptr) return {};
+  for (const auto name : needed)
+    if (std::find(base->packages.begin(), base->packages.end(), name) == base->packages.end())
+      return wrong(at, fmt::format("{} needs the package {}", table, name),
+                   fmt::format("add \"{}\" to packages of [base]", name));
+  return {};
+}
+
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
   TRY(top.only({"extends",   "name", "version", "not_after", "role",   "base",     "kernel",    "root",
                 "disk",      "boot", "site",    "network",   "proxy",  "shipping", "collector", "bastion",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 
 #include "command_line.hpp"
 #include "ingot/model/profile.hpp"
@@ -54,6 +55,10 @@ bool is_prefix(const std::string& text);
 Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> apply_collector(Draft& draft, const TableReader& table);
 Result<void> finish_shipping(const Draft& draft);
+/// That a base of packages has those which `table` needs; `at` is where the table stands. What an imported base has is
+/// known when it is unpacked.
+Result<void> check_packages(const Draft& draft, const TextLocation& at, std::string_view table,
+                            std::span<const std::string_view> needed);
 /// A size of `least` bytes or more in whole MiB, where the table has the key. With `least` 0 it may be 0.
 Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::string_view key, std::uint64_t least);
 /// `[[volume]]`, in volumes.cpp: one that the base names, too, changes it.

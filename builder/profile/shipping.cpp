@@ -65,16 +65,6 @@ Result<void> check_authority(const Located<std::string>& source, std::string_vie
   return {};
 }
 
-Result<void> check_packages(const Draft& draft, std::string_view table, const auto& needed) {
-  const auto* base = std::get_if<PackageBase>(&draft.profile.base);
-  if (base == nullptr) return {};  // what an imported base has is known when it is unpacked
-  for (const auto name : needed)
-    if (std::find(base->packages.begin(), base->packages.end(), name) == base->packages.end())
-      return wrong(draft.profile.shipping.at, fmt::format("[{}] needs the package {}", table, name),
-                   fmt::format("add \"{}\" to packages of [base]", name));
-  return {};
-}
-
 }  // namespace
 
 Result<void> apply_shipping(Draft& draft, const TableReader& table, const std::string& folder) {
@@ -132,8 +122,8 @@ Result<void> finish_shipping(const Draft& draft) {
                              data / mebibyte, (queue + beside_queue_bytes) / mebibyte, queue / mebibyte,
                              beside_queue_bytes / mebibyte),
                  "raise data_size of [disk], or lower queue (collector: node_storage)");
-  TRY(check_packages(draft, "shipping", node_packages));
-  return collector.enabled ? check_packages(draft, "collector", collector_packages) : Result<void>{};
+  TRY(check_packages(draft, shipping.at, "[shipping]", node_packages));
+  return collector.enabled ? check_packages(draft, shipping.at, "[collector]", collector_packages) : Result<void>{};
 }
 
 }  // namespace detail

@@ -106,12 +106,7 @@ Result<void> finish_volumes(const Draft& draft) {
   if (!profile.boot.secure_boot)
     return wrong(first.at, "volumes are sealed to Secure Boot, and [boot] has secure_boot = false",
                  "take secure_boot = false away");
-  if (const auto* base = std::get_if<PackageBase>(&profile.base))
-    for (const auto name : packages)
-      if (std::find(base->packages.begin(), base->packages.end(), name) == base->packages.end())
-        return wrong(first.at, fmt::format("[[volume]] needs the package {}", name),
-                     fmt::format("add \"{}\" to packages of [base]", name));
-  return {};
+  return check_packages(draft, first.at, "[[volume]]", packages);
 }
 
 }  // namespace ingot::builder::detail

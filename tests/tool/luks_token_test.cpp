@@ -11,7 +11,7 @@
 #include "ingot/fleet/storage_key.hpp"
 #include "ingot/measure/tpm_policy.hpp"
 #include "ingot/signer/sign.hpp"
-#include "seal_tpm.hpp"
+#include "volume_site.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
 const codec::PcrSelections seven = {{HashAlg::sha256, {7}}}, seven_and_fifteen = {{HashAlg::sha256, {7, 15}}};
 
 PcrValues pcrs_of(const Tpm& tpm) {
@@ -44,8 +43,6 @@ codec::LuksToken token_for(const codec::TpmPublic& srk) {
   return token;
 }
 
-bool no_systemd() { return skipped(oracles + "/usr/bin/systemd-cryptenroll", "no systemd 257 to open volumes"); }
-
 /// A volume whose only key slot is opened by the secret.
 void make_volume(const Tpm& tpm, Bytes secret, const codec::LuksToken& token) {
   fs::remove(tpm.file("volume"));
@@ -58,14 +55,6 @@ void make_volume(const Tpm& tpm, Bytes secret, const codec::LuksToken& token) {
   // Debian 12's plugin, if it is there, does not know lists of parts.
   output_of({"cryptsetup", "token", "import", "--disable-external-tokens", "--token-id", "0", "--json-file",
              tpm.file("token"), tpm.file("volume")});
-}
-
-bool opens(const Tpm& tpm) {
-  tpm.forget_objects();
-  const auto done =
-      run_tool({std::string(INGOT_SOURCE) + "/tests/tool/stock-unlock", oracles, fs::path(tpm.file("")).parent_path()});
-  if (done.exit_code != 0) UNSCOPED_INFO(done.error_tail);
-  return done.exit_code == 0;
 }
 
 }  // namespace

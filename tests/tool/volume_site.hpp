@@ -42,14 +42,11 @@ struct SealingSite {
   [[nodiscard]] measure::VolumePolicy policy() const {
     return measure::volume_policy(image, platform, policy_key.public_key()).value();
   }
-  /// The TPM is told what this image on this machine measures.
+  /// The TPM is told what this image on this machine measures; .pcrsig lies in /run/systemd, as the UKI brings it.
   void boot(const Tpm& tpm) const {
     for (const auto* share : {&platform.events, &image.events})
       for (const auto& one : *share)
         tpm.tool({"tpm2_pcrextend", fmt::format("{}:sha256={}", one.pcr, to_hex(one.digests.at(HashAlg::sha256)))});
-  }
-  /// As the UKI brings it: .pcrsig in /run/systemd.
-  void sign_boot(const Tpm& tpm) const {
     const auto pcrs = measure::replay_expected(image.events, {});
     const Baseline::PhaseValue phase{"enter-initrd", {{HashAlg::sha256, pcrs.at(HashAlg::sha256).at(11)}}};
     std::filesystem::create_directories(tpm.file("run"));

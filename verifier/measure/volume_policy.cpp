@@ -11,7 +11,7 @@
 namespace ingot::measure {
 namespace {
 
-constexpr HashAlg bank = HashAlg::sha256;
+constexpr HashAlg bank = volume_bank;
 constexpr PcrIndex secure_boot_pcr = 7, kernel_boot_pcr = 11, node_pcr = 15;
 
 /// systemd-stub measures the section's bytes as they are.
@@ -60,14 +60,14 @@ Result<Digest> secure_boot_value(const Baseline& baseline, const Platform& platf
 
 Result<VolumePolicy> volume_policy(const Baseline& baseline, const Platform& platform,
                                    const crypto::PublicKey& policy_key) {
-  VolumePolicy out{bank, {secure_boot_pcr, node_pcr}, {kernel_boot_pcr}, policy_key.pem(), {}};
+  VolumePolicy out{policy_key.pem(), {}};
   TRY(check_policy_key(baseline, out.policy_key_pem));
   PcrValues values;
   values[bank][secure_boot_pcr] = TRY(secure_boot_value(baseline, platform));
   // Nothing is measured into it before the first volume is open.
   values[bank][node_pcr] = Digest(digest_size_bytes(bank), 0);
   const auto signer = TRY(codec::object_name(codec::encode_tpm_public(TRY(policy_key_public(policy_key)))));
-  const codec::PcrSelections by_value = {{bank, out.pcrs}};
+  const codec::PcrSelections by_value = {{bank, {std::begin(volume_pcrs), std::end(volume_pcrs)}}};
   out.digest = TRY(policy_pcr(bank, policy_authorize(bank, signer), by_value, values));
   return out;
 }

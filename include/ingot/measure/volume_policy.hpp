@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/model/baseline.hpp"
@@ -12,12 +11,13 @@ namespace ingot::measure {
 /// PCR 11 as the PCR policy key signed it for the phase "enter-initrd", PCR 7 and PCR 15 by value. A new release that
 /// is signed opens the same volumes; with other Secure Boot keys, other firmware settings, or out of the running
 /// system (PCR 11 and 15 have gone on by then) nothing opens.
+inline constexpr PcrIndex volume_pcrs[] = {7, 15};
+inline constexpr PcrIndex volume_signed_pcrs[] = {11};
+inline constexpr HashAlg volume_bank = HashAlg::sha256;
+
 struct VolumePolicy {
-  HashAlg bank = HashAlg::sha256;
-  std::vector<PcrIndex> pcrs;         ///< by value, in order
-  std::vector<PcrIndex> signed_pcrs;  ///< by signature, in order
-  std::string policy_key_pem;         ///< whose signatures count: as it is in .pcrpkey
-  Buffer digest;                      ///< policyDigest of a SHA-256 session
+  std::string policy_key_pem;  ///< whose signatures count: as it is in .pcrpkey
+  Buffer digest;               ///< policyDigest of a SHA-256 session
 };
 
 /// The policy for an image on a class of machines. `policy_key` is the one that the image carries (pcr.pub of its key
