@@ -108,7 +108,7 @@ void add_seal(CLI::App& app, Action& action) {
       "The header is the start of the volume: dd if=gpu-07.header.img of=PARTITION conv=notrunc,fsync\n"
       "It opens with PCR 7 as predicted, PCR 11 signed by the policy key, and PCR 15 still untouched. There is no "
       "other\n"
-      "key: header or TPM lost, data lost.");
+      "key until the node's first boot makes one for recovery: header or TPM lost before that, data lost.");
   auto arguments = std::make_shared<SealArguments>();
   command
       ->add_option("--srk", arguments->storage_keys,

@@ -217,6 +217,7 @@ Result<Tree> pick(const Tree& tree, const InitrdOptions& options) {
     if (const auto* entry = tree.find(link); entry != nullptr && entry->type == EntryType::symlink)
       (void)TRY(picker.add(link));
   for (const auto path : detail::required_files) TRY(picker.require(std::string(path)));
+  for (const auto& path : options.extra_files) TRY(picker.require(path));
   for (const auto path : detail::optional_files) (void)TRY(picker.add(std::string(path)));
   for (const auto prefix : detail::loaded_libraries) TRY(picker.add_library_by_prefix(prefix));
   for (const auto& folder : picker.library_folders())

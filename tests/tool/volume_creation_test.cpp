@@ -17,8 +17,8 @@ constexpr std::uint64_t mebibyte = 1u << 20;
 
 Profile profile_with_volumes() {
   Profile profile;
-  profile.volumes = {{"state", state_mount, 64 * mebibyte, false, {}},
-                     {"models", "/srv/models", 64 * mebibyte, true, {}}};
+  profile.volumes = {{"state", state_mount, 64 * mebibyte, false, false, {}},
+                     {"models", "/srv/models", 64 * mebibyte, true, false, {}}};
   return profile;
 }
 
@@ -29,7 +29,8 @@ void cast(const Tpm& tpm, const Profile& profile) {
   const auto guid = parse_guid("11111111-2222-4333-8444-555555555555").value();
   REQUIRE(builder::make_disk(guid, {{codec::linux_generic_type, guid, "data", {}, 4 * mebibyte}}, room_bytes,
                              tpm.file("disk"), builder::silent_progress()));
-  for (const auto& file : builder::render_initrd_volumes(profile).files) {
+  const auto part = builder::render_initrd_volumes(profile).value();
+  for (const auto& file : part.files) {
     const auto path = tpm.file("initrd" + file.path);
     fs::create_directories(fs::path(path).parent_path());
     REQUIRE(write_file(path, file.content));

@@ -28,6 +28,7 @@ Result<Verity> make_verity(const std::string& data_path, Bytes salt, const Guid&
 
 struct InitrdOptions {
   std::vector<std::string> extra_modules;
+  std::vector<std::string> extra_files = {};  ///< paths of the tree, taken with what they need
 };
 /// The initrd as a zstd-compressed newc cpio, made of files of the tree.
 Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path,
