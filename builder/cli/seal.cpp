@@ -16,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t public_key_cap_bytes = 64u << 10;
+/// Headers that reach the disk together: a process may have 1,024 files open.
+constexpr std::size_t batch = 256;
 constexpr std::string_view storage_key_ending = ".srk.pub", header_ending = ".header.img";
 
 struct SealArguments {
@@ -36,7 +38,8 @@ struct Order {
 };
 
 Result<Order> read_order(const std::string& storage_key_path, const std::string& out) {
-  if (fs::exists(out))
+  std::error_code ec;
+  if (fs::exists(fs::symlink_status(out, ec)))
     return fail(ErrorCode::usage, fmt::format("{} exists, and may be the only key to a volume", out),
                 "move it away, or choose another --out");
   const auto file = TRY(read_file(storage_key_path, public_key_cap_bytes));
@@ -45,24 +48,32 @@ Result<Order> read_order(const std::string& storage_key_path, const std::string&
   return Order{storage_key_path, std::move(key), out};
 }
 
+/// The nodes of a folder of storage keys, in the order of their names.
+Result<std::vector<std::string>> node_names(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code ec;
+  for (auto entry = fs::directory_iterator(folder, ec); !ec && entry != fs::directory_iterator(); entry.increment(ec))
+    if (const auto name = entry->path().filename().string(); name.ends_with(storage_key_ending))
+      names.push_back(name.substr(0, name.size() - storage_key_ending.size()));
+  if (ec) return fail(io_error(fmt::format("reading {}", folder), ec.value()));
+  std::sort(names.begin(), names.end());
+  if (names.empty() || names.front().empty())
+    return fail(ErrorCode::missing,
+                names.empty() ? fmt::format("{} holds no NODE{}", folder, storage_key_ending)
+                              : fmt::format("{}/{} has the name of no node", folder, storage_key_ending),
+                "name each node's storage key after the node");
+  return names;
+}
+
 /// All keys are read before the first header is made: a mistake in the last one leaves nothing behind.
 Result<std::vector<Order>> read_orders(const SealArguments& arguments) {
   std::vector<Order> orders;
-  if (!fs::is_directory(arguments.storage_keys)) {
+  std::error_code ec;
+  if (!fs::is_directory(arguments.storage_keys, ec)) {
     orders.push_back(TRY(read_order(arguments.storage_keys, arguments.out)));
     return orders;
   }
-  std::vector<std::string> names;
-  std::error_code ec;
-  for (const auto& entry : fs::directory_iterator(arguments.storage_keys, ec))
-    if (const auto name = entry.path().filename().string(); name.ends_with(storage_key_ending))
-      names.push_back(name.substr(0, name.size() - storage_key_ending.size()));
-  if (ec) return fail(io_error(fmt::format("reading {}", arguments.storage_keys), ec.value()));
-  if (names.empty())
-    return fail(ErrorCode::missing, fmt::format("{} holds no NODE{}", arguments.storage_keys, storage_key_ending),
-                "name each node's storage key after the node");
-  std::sort(names.begin(), names.end());
-  for (const auto& name : names)
+  for (const auto& name : TRY(node_names(arguments.storage_keys)))
     orders.push_back(TRY(read_order(fmt::format("{}/{}{}", arguments.storage_keys, name, storage_key_ending),
                                     fmt::format("{}/{}{}", arguments.out, name, header_ending))));
   fs::create_directories(arguments.out, ec);
@@ -79,18 +90,41 @@ Result<measure::VolumePolicy> read_policy(const SealArguments& arguments) {
   return measure::volume_policy(baseline, platform, policy_key);
 }
 
-Result<int> seal(const SealArguments& arguments) {
-  const auto policy = TRY(read_policy(arguments));
-  const auto orders = TRY(read_orders(arguments));
+/// In batches, each on the disk before the next begins. At an error `made` holds the headers that are there, whole.
+Result<void> make_headers(const std::vector<Order>& orders, const signer::VolumeSealer& sealer,
+                          std::vector<std::string>& made) {
   TerminalProgress progress;
   progress.step("seal", fmt::format("{} volume headers", orders.size()));
-  auto headers = nlohmann::json::array();
-  for (const auto& order : orders) {
-    progress.at(headers.size(), orders.size());
-    const auto uuid = TRY(signer::make_volume_header(order.storage_key, policy, order.out));
-    headers.push_back({{"storage_key", order.storage_key_path}, {"header", order.out}, {"uuid", uuid}});
+  while (made.size() < orders.size()) {
+    std::vector<OutputFile> drafts;
+    std::vector<std::string> uuids;
+    for (auto at = made.size(); at < orders.size() && drafts.size() < batch; ++at) {
+      progress.at(at, orders.size());
+      const auto header = TRY_IN(orders[at].storage_key_path, sealer.header_for(orders[at].storage_key));
+      drafts.push_back(TRY(signer::header_file(header, orders[at].out)));
+      uuids.push_back(header.uuid);
+    }
+    TRY(commit_all_new(std::move(drafts)));
+    made.insert(made.end(), uuids.begin(), uuids.end());
   }
   progress.finish();
+  return {};
+}
+
+Result<int> seal(const SealArguments& arguments) {
+  const auto policy = TRY(read_policy(arguments));
+  const auto sealer = TRY(signer::VolumeSealer::under(policy));
+  const auto orders = TRY(read_orders(arguments));
+  std::vector<std::string> made;
+  if (auto done = make_headers(orders, sealer, made); !done) {
+    if (!made.empty())
+      say(fmt::format("{} of {} headers are made, and whole: up to {}", made.size(), orders.size(),
+                      orders[made.size() - 1].out));
+    return fail(std::move(done).error());
+  }
+  auto headers = nlohmann::json::array();
+  for (std::size_t at = 0; at < orders.size(); ++at)
+    headers.push_back({{"storage_key", orders[at].storage_key_path}, {"header", orders[at].out}, {"uuid", made[at]}});
   if (arguments.json) print(nlohmann::json{{"policy", to_hex(policy.digest)}, {"headers", headers}}.dump(2) + "\n");
   say(fmt::format("sealed: {} under policy {}", arguments.out, to_hex(policy.digest)));
   return exit_ok;

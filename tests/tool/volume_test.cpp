@@ -18,24 +18,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string program = std::string(INGOT_BUILD) + "/ingot";
-
-std::vector<std::string> seal_command(const Tpm& tpm, const std::string& storage_key, const std::string& out) {
-  return {program,
-          "seal",
-          "--json",
-          "--srk",
-          storage_key,
-          "--baseline",
-          tpm.file("baseline.json"),
-          "--platform",
-          tpm.file("platform.json"),
-          "--key",
-          tpm.file("keys/baseline.pub"),
-          "--policy-key",
-          tpm.file("keys/pcr.pub"),
-          "--out",
-          out};
+/// A header in a new file; its UUID.
+std::string make_header(const codec::TpmPublic& srk, const measure::VolumePolicy& policy, const std::string& path) {
+  const auto header = signer::VolumeSealer::under(policy).value().header_for(srk).value();
+  REQUIRE(signer::header_file(header, path).value().commit_new());
+  return header.uuid;
 }
 
 struct Refusal {
@@ -67,7 +54,7 @@ TEST_CASE("volume: what is sealed by predicted values is opened by systemd on th
     site.boot(tpm);
     tpm.make_srk(algorithm);
     const auto srk = fleet::decode_public_file(tpm.read("srk.pub")).value();
-    const auto uuid = signer::make_volume_header(srk, site.policy(), tpm.file("volume")).value();
+    const auto uuid = make_header(srk, site.policy(), tpm.file("volume"));
     struct stat info {};
     REQUIRE(::stat(tpm.file("volume").c_str(), &info) == 0);
     CHECK((info.st_mode & 07777) == 0600);
@@ -108,7 +95,7 @@ TEST_CASE("volume: another machine's TPM, another command line, and other Secure
     site.boot(tpm);
     tpm.make_srk("ecc256:aes128cfb");
     const auto srk = changed == 0 ? others_srk : fleet::decode_public_file(tpm.read("srk.pub")).value();
-    REQUIRE(signer::make_volume_header(srk, site.policy(), tpm.file("volume")));
+    make_header(srk, site.policy(), tpm.file("volume"));
     fs::resize_file(tpm.file("volume"), 24u << 20);
     if (changed != 0) tpm.extend(changed);
     const auto done = unlock(tpm);
