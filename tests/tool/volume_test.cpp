@@ -34,6 +34,7 @@ Refusal refusal(const std::vector<std::string>& command) {
   const auto folder = fs::path(command.back()).parent_path();
   const auto content = [&] {
     std::set<std::string> names;
+    if (!fs::is_directory(folder) || folder.string().starts_with("/proc")) return names;
     for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().string());
     return names;
   };
@@ -156,6 +157,44 @@ TEST_CASE("seal: what cannot be opened later is refused before anything is writt
   std::erase_if(without.events, [](const ExpectedEvent& one) { return one.cause == ".pcrpkey"; });
   site.write(tpm, "without.json", codec::encode_baseline_statement(without));
   refused(baseline, tpm.file("without.json"), 3, "has no .pcrpkey section");
+  refused(storage_key, tpm.file("none.srk.pub"), 3, "No such file");
+  refused(storage_key, "/proc/self/mem/x", 3, "Not a directory");
+  refused(result, tpm.file("nowhere/new.header.img"), 3, "No such file");
+  refused(result, "/proc/new.header.img", 3, "creating /proc/new.header.img");
+  fs::create_symlink("nowhere", tpm.file("dangling"));
+  refused(result, tpm.file("dangling"), 3, "exists");
+  fs::create_symlink("loop", tpm.file("loop"));
+  refused(storage_key, tpm.file("loop"), 3, "symbolic links");
+  // Signed, but by somebody else.
+  const Tpm other;
+  const SealingSite others(other);
+  refused(baseline, other.file("baseline.json"), 2, "baseline.json");
+  refused(platform, other.file("platform.json"), 2, "platform.json");
+  refused(policy_key, other.file("keys/pcr.pub"), 2, "is not the one of training version 1");
+  // Folders.
+  fs::create_directory(tpm.file("empty"));
+  refused(storage_key, tpm.file("empty"), 3, "holds no NODE.srk.pub");
+  fs::create_directory(tpm.file("nameless"));
+  tpm.write("nameless/.srk.pub", tpm.read("srk.pub"));
+  refused(storage_key, tpm.file("nameless"), 3, "has the name of no node");
+  fs::create_directories(tpm.file("folder/gpu-1.srk.pub"));
+  refused(storage_key, tpm.file("folder"), 3, "gpu-1.srk.pub");
+  fs::create_directory(tpm.file("good"));
+  tpm.write("good/gpu-1.srk.pub", tpm.read("srk.pub"));
+  auto many = good;
+  many.at(storage_key) = tpm.file("good");
+  for (const auto* into : {"srk.pub", "srk.pub/headers"}) {
+    many.at(result) = tpm.file(into);
+    const auto told = refusal(many);
+    INFO(into << ": " << told.message);
+    CHECK(told.exit_code == 3);
+  }
+  fs::create_directory(tpm.file("headers"));
+  tpm.write("headers/gpu-1.header.img", {});
+  many.at(result) = tpm.file("headers");
+  const auto told = refusal(many);
+  CHECK(told.exit_code == 3);
+  CHECK(told.message.find("gpu-1.header.img exists") != std::string::npos);
   // One bad key of many.
   fs::create_directory(tpm.file("nodes"));
   tpm.write("nodes/gpu-1.srk.pub", tpm.read("srk.pub"));
