@@ -36,14 +36,6 @@ tl::unexpected<Error> strange(std::string_view what) {
               "2.6 to 2.7 are known to do");
 }
 
-std::string new_uuid() {
-  auto bytes = crypto::random_bytes(16);
-  // RFC 9562, "UUID Version 4".
-  bytes[6] = static_cast<std::uint8_t>(0x40 | (bytes[6] & 0x0F));
-  bytes[8] = static_cast<std::uint8_t>(0x80 | (bytes[8] & 0x3F));
-  return to_text(guid_from_big_endian(bytes));
-}
-
 void put(MutableBytes place, Bytes value) { std::copy(value.begin(), value.end(), place.begin()); }
 
 /// One of the two copies. "Header Checksum": over binary header and JSON, its own field zeroes.
@@ -107,7 +99,7 @@ Result<void> LuksModel::prove(int memory) const {
 }
 
 Result<VolumeHeader> LuksModel::header(Bytes passphrase, Bytes volume_key, const std::string& token_json) const {
-  VolumeHeader made{new_uuid(), Buffer(slot_offset_bytes_ + luks_slot_bytes)};
+  VolumeHeader made{to_text(crypto::random_guid()), Buffer(slot_offset_bytes_ + luks_slot_bytes)};
   auto document = document_;
   // 1. The key slot.
   const auto slot_salt = crypto::random_bytes(kdf_salt_bytes);

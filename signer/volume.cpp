@@ -43,6 +43,12 @@ Result<VolumeHeader> VolumeSealer::header_for(const codec::TpmPublic& srk) const
                         codec::encode_luks_token(token));
 }
 
+Buffer header_bytes(const VolumeHeader& header) {
+  auto bytes = header.start;
+  bytes.resize(volume_header_bytes);
+  return bytes;
+}
+
 Result<OutputFile> header_file(const VolumeHeader& header, const std::string& path) {
   auto file = TRY(OutputFile::create(path, 0600));
   TRY(file.write(header.start));

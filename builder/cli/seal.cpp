@@ -8,6 +8,7 @@
 #include "cli.hpp"
 #include "documents.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/builder/volume.hpp"
 #include "ingot/fleet/storage_key.hpp"
 #include "ingot/signer/volume.hpp"
 
@@ -27,6 +28,8 @@ struct SealArguments {
   std::string key;
   std::string policy_key;
   std::string out;
+  std::string image;
+  builder::VolumeWish volume;
   bool json = false;
 };
 
@@ -37,14 +40,19 @@ struct Order {
   std::string out;
 };
 
+Result<codec::TpmPublic> read_storage_key(const std::string& path) {
+  const auto file = TRY(read_file(path, public_key_cap_bytes));
+  auto key = TRY_IN(path, fleet::decode_public_file(file));
+  TRY_IN(path, fleet::check_storage_key(key));
+  return key;
+}
+
 Result<Order> read_order(const std::string& storage_key_path, const std::string& out) {
   std::error_code ec;
   if (fs::exists(fs::symlink_status(out, ec)))
     return fail(ErrorCode::usage, fmt::format("{} exists, and may be the only key to a volume", out),
                 "move it away, or choose another --out");
-  const auto file = TRY(read_file(storage_key_path, public_key_cap_bytes));
-  auto key = TRY_IN(storage_key_path, fleet::decode_public_file(file));
-  TRY_IN(storage_key_path, fleet::check_storage_key(key));
+  auto key = TRY(read_storage_key(storage_key_path));
   return Order{storage_key_path, std::move(key), out};
 }
 
@@ -81,9 +89,8 @@ Result<std::vector<Order>> read_orders(const SealArguments& arguments) {
   return orders;
 }
 
-Result<measure::VolumePolicy> read_policy(const SealArguments& arguments) {
-  const auto key = TRY(baseline_key(arguments.key, arguments.baseline));
-  const auto baseline = TRY(load_baseline(arguments.baseline, key));
+Result<measure::VolumePolicy> read_policy(const SealArguments& arguments, const crypto::PublicKey& key,
+                                          const Baseline& baseline) {
   const auto platform = TRY(load_platform(arguments.platform, key));
   const auto pem = TRY(read_file(arguments.policy_key, public_key_cap_bytes));
   const auto policy_key = TRY_IN(arguments.policy_key, crypto::PublicKey::from_pem(as_text(pem)));
@@ -111,8 +118,7 @@ Result<void> make_headers(const std::vector<Order>& orders, const signer::Volume
   return {};
 }
 
-Result<int> seal(const SealArguments& arguments) {
-  const auto policy = TRY(read_policy(arguments));
+Result<int> seal_into_files(const SealArguments& arguments, const measure::VolumePolicy& policy) {
   const auto sealer = TRY(signer::VolumeSealer::under(policy));
   const auto orders = TRY(read_orders(arguments));
   std::vector<std::string> made;
@@ -130,6 +136,54 @@ Result<int> seal(const SealArguments& arguments) {
   return exit_ok;
 }
 
+/// Puts the volume onto a node's own copy of the image's disk.
+Result<int> seal_into_image(const SealArguments& arguments, const measure::VolumePolicy& policy,
+                            const Baseline& baseline) {
+  const auto sealer = TRY(signer::VolumeSealer::under(policy));
+  const auto key = TRY(read_storage_key(arguments.storage_keys));
+  const auto disk = TRY(file_source(arguments.image));
+  const auto place = TRY_IN(arguments.image, builder::place_volume(*disk, baseline, arguments.volume));
+  const auto header = TRY_IN(arguments.storage_keys, sealer.header_for(key));
+  TRY(builder::write_volume(arguments.image, place, signer::header_bytes(header)));
+  if (arguments.json)
+    print(nlohmann::json{{"policy", to_hex(policy.digest)},
+                         {"image", arguments.image},
+                         {"storage_key", arguments.storage_keys},
+                         {"volume", arguments.volume.name},
+                         {"uuid", header.uuid},
+                         {"offset_bytes", place.offset_bytes},
+                         {"size_bytes", place.size_bytes}}
+              .dump(2) +
+          "\n");
+  say(fmt::format("sealed: {}, volume {} of {} bytes, under policy {}", arguments.image, arguments.volume.name,
+                  place.size_bytes, to_hex(policy.digest)));
+  return exit_ok;
+}
+
+Result<void> check_arguments(const SealArguments& arguments) {
+  const bool is_image = !arguments.image.empty();
+  if (is_image == !arguments.out.empty())
+    return fail(ErrorCode::usage, "either --out for headers in files, or --image for a disk that a volume is put onto");
+  if (is_image == arguments.volume.name.empty() || (!is_image && !arguments.volume.size.empty()))
+    return fail(ErrorCode::usage, "--image needs --volume NAME, and only it takes --volume and --size");
+  std::error_code ec;
+  if (is_image && fs::is_directory(arguments.storage_keys, ec))
+    return fail(ErrorCode::usage, fmt::format("{} is a folder; a disk is one node's", arguments.storage_keys),
+                "give the storage key of the node that the disk is for");
+  if (is_image && fs::exists(arguments.image, ec) && !fs::is_regular_file(arguments.image, ec))
+    return fail(ErrorCode::usage, fmt::format("{} is not a file", arguments.image),
+                "seal into a copy of disk.raw, then write that onto the node's disk");
+  return {};
+}
+
+Result<int> seal(const SealArguments& arguments) {
+  TRY(check_arguments(arguments));
+  const auto key = TRY(baseline_key(arguments.key, arguments.baseline));
+  const auto baseline = TRY(load_baseline(arguments.baseline, key));
+  const auto policy = TRY(read_policy(arguments, key, baseline));
+  return arguments.image.empty() ? seal_into_files(arguments, policy) : seal_into_image(arguments, policy, baseline);
+}
+
 }  // namespace
 
 void add_seal(CLI::App& app, Action& action) {
@@ -140,6 +194,8 @@ void add_seal(CLI::App& app, Action& action) {
       "             --key keys/baseline.pub --policy-key keys/pcr.pub --out gpu-07.header.img\n"
       "The storage key comes from the node, once: tpm2_readpublic -c 0x81000001 -o gpu-07.srk.pub\n"
       "The header is the start of the volume: dd if=gpu-07.header.img of=PARTITION conv=notrunc,fsync\n"
+      "Onto the disk itself: ... --image gpu-07.raw --volume models; several volumes in the profile's order, none left "
+      "out.\n"
       "It opens with PCR 7 as predicted, PCR 11 signed by the policy key, and PCR 15 still untouched. There is no "
       "other\n"
       "key: header or TPM lost, data lost.");
@@ -154,8 +210,10 @@ void add_seal(CLI::App& app, Action& action) {
   command->add_option("--key", arguments->key, "Public key that baseline and platform are signed with");
   command->add_option("--policy-key", arguments->policy_key, "Public key that signs PCR 11 of releases: pcr.pub")
       ->required();
-  command->add_option("--out", arguments->out, "New file; for a folder of storage keys a folder, NODE.header.img each")
-      ->required();
+  command->add_option("--out", arguments->out, "New file; for a folder of storage keys a folder, NODE.header.img each");
+  command->add_option("--image", arguments->image, "Instead: the node's own copy of disk.raw, which gets the volume");
+  command->add_option("--volume", arguments->volume.name, "With --image: the volume's name, as the profile has it");
+  command->add_option("--size", arguments->volume.size, "With --image: \"100GiB\"; without it all the room there is");
   command->add_flag("--json", arguments->json, "UUIDs and the policy as JSON on standard output");
   command->callback([=, &action] { action = [arguments] { return seal(*arguments); }; });
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ingot/base/bytes.hpp"
+#include "ingot/base/guid.hpp"
 #include "ingot/crypto/secret.hpp"
 
 namespace ingot::crypto {
@@ -10,5 +10,8 @@ Buffer random_bytes(std::size_t count);
 
 /// The same from a generator of its own, which gives nothing to the public.
 Secret random_secret(std::size_t count);
+
+/// A UUID that nobody else has (RFC 9562, "UUID Version 4").
+Guid random_guid();
 
 }  // namespace ingot::crypto

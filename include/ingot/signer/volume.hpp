@@ -39,6 +39,9 @@ class VolumeSealer {
   std::unique_ptr<const LuksModel> model_;
 };
 
+/// All of it.
+Buffer header_bytes(const VolumeHeader& header);
+
 /// The header as a file of volume_header_bytes that only its owner reads; not there before it is committed. Error: io.
 Result<OutputFile> header_file(const VolumeHeader& header, const std::string& path);
 
