@@ -1,8 +1,10 @@
 // Volumes put onto a node's own copy of the disk, by the real `ingot seal --image`: sfdisk reads the table, cryptsetup
 // and systemd open what lies there, and the systemd-repart of the first boot finds nothing to do.
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 
 #include "ingot/builder/volume.hpp"
 #include "ingot/signer/volume.hpp"
@@ -188,4 +190,34 @@ TEST_CASE("seal: a disk that a volume cannot be put onto is left alone") {
   refused(seal_onto_disk(tpm, "state", "128MiB"), 2, "image too small");
   output_of(seal_onto_disk(tpm, "state", ""));
   refused(seal_onto_disk(tpm, "more", ""), 2, "there is room for 0");
+}
+
+TEST_CASE("seal: a disk that takes no more in the middle still has the table that it had") {
+  const Tpm tpm;
+  const SealingSite site(tpm);
+  cast(tpm, profile_with_volumes());
+  const auto baseline = baseline_of_disk(tpm, site);
+  const auto disk = file_source(tpm.file("disk")).value();
+  const auto place = builder::place_volume(*disk, baseline, {"models", "64MiB"}).value();
+  const auto table = [&] { return codec::decode_gpt(*disk).value().partitions.size(); };
+  struct rlimit before {};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  // The volume's start is at 5 MiB, the copy of the table at the end.
+  for (const std::uint64_t limit : {5 * mebibyte, 6 * mebibyte}) {
+    INFO("nothing is written behind " << limit);
+    struct rlimit small = before;
+    small.rlim_cur = limit;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const auto done = builder::write_volume(tpm.file("disk"), place, Buffer(mebibyte, 0xAA));
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == ErrorCode::io);
+    CHECK(table() == 1);
+    CHECK(builder::place_volume(*disk, baseline, {"models", "64MiB"}));
+    CHECK(read_part(*disk, 5 * mebibyte, 1, 1).value().front() == (limit == 5 * mebibyte ? 0 : 0xAA));
+  }
+  (void)std::signal(SIGXFSZ, handler);
+  REQUIRE(builder::write_volume(tpm.file("disk"), place, Buffer(mebibyte, 0xAA)));
+  CHECK(table() == 2);
 }
