@@ -67,8 +67,9 @@ Result<OpenedHeader> open_header(const ByteSource& volume, const crypto::Secret&
   Buffer key(static_cast<std::size_t>(std::max(0, crypt_get_volume_key_size(device.get()))));
   std::size_t size = key.size();
   const auto text = as_text(passphrase);
-  const int slot = crypt_volume_key_get(device.get(), CRYPT_ANY_SLOT, static_cast<char*>(static_cast<void*>(key.data())),
-                                        &size, text.data(), text.size());
+  const int slot =
+      crypt_volume_key_get(device.get(), CRYPT_ANY_SLOT, static_cast<char*>(static_cast<void*>(key.data())), &size,
+                           text.data(), text.size());
   out.volume_key = crypto::Secret(std::move(key));
   if (slot < 0)
     return fail(ErrorCode::crypto, fmt::format("the key opens no key slot of volume {}", metadata.uuid),
@@ -128,10 +129,10 @@ Result<RecoveredVolume> decrypt_volume(const ByteSource& volume, const crypto::S
   const auto& segment = header.segment;
   if (segment.type != "crypt" || segment.cipher != known_cipher || !segment.integrity.empty() ||
       segment.sector_bytes < tweak_unit_bytes || segment.sector_bytes > 4096 || chunk_bytes % segment.sector_bytes != 0)
-    return fail(ErrorCode::unsupported,
-                fmt::format("a volume of type {}, {}, sectors of {} bytes", segment.type, segment.cipher,
-                            segment.sector_bytes),
-                "take the key alone (--key-out), and open the volume with cryptsetup");
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("a volume of type {}, {}, sectors of {} bytes", segment.type, segment.cipher, segment.sector_bytes),
+        "take the key alone (--key-out), and open the volume with cryptsetup");
   const CipherHandle context(EVP_CIPHER_CTX_new());
   const auto* cipher = header.volume_key.size() == 64 ? EVP_aes_256_xts() : EVP_aes_128_xts();
   if (EVP_DecryptInit_ex2(context.get(), cipher, header.volume_key.view().data(), nullptr, nullptr) != 1)

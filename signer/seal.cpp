@@ -34,8 +34,7 @@ Result<fleet::SharedSecret> share(const codec::TpmPublic& srk, Bytes ephemeral_p
 }  // namespace
 
 Result<SealedSecret> seal_for(const codec::TpmPublic& srk, Bytes secret, Bytes policy) {
-  return seal_with(srk, secret, policy,
-                   {crypto::random_secret(digest_size_bytes(name_alg)), crypto::Secret{}});
+  return seal_with(srk, secret, policy, {crypto::random_secret(digest_size_bytes(name_alg)), crypto::Secret{}});
 }
 
 Result<SealedSecret> seal_with(const codec::TpmPublic& srk, Bytes secret, Bytes policy, const SealNumbers& numbers) {

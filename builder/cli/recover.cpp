@@ -1,3 +1,5 @@
+#include "ingot/signer/recover.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -11,7 +13,6 @@
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/codec/report.hpp"
-#include "ingot/signer/recover.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -69,9 +70,9 @@ Result<std::vector<DiskVolume>> volumes_of(const std::string& path) {
   std::vector<DiskVolume> volumes;
   for (const auto& partition : gpt.partitions)
     if (partition.type == codec::ingot_volume_type)
-      volumes.push_back({partition.name, TRY(slice_source(disk, partition.first_lba * codec::lba_size_bytes,
-                                                          (partition.last_lba - partition.first_lba + 1) *
-                                                              codec::lba_size_bytes))});
+      volumes.push_back(
+          {partition.name, TRY(slice_source(disk, partition.first_lba * codec::lba_size_bytes,
+                                            (partition.last_lba - partition.first_lba + 1) * codec::lba_size_bytes))});
   return volumes;
 }
 
@@ -138,7 +139,8 @@ void add_recover(CLI::App& app, Action& action) {
   command->footer(
       "Example: ingot recover --disk node.raw --volume models --key recovery.key --out models.img\n"
       "         ingot recover --evidence gpu-07.json --volume models --key recovery.key --key-out models.key\n"
-      "The disk may be an image, a whole device, or the volume's partition alone; it is only read. Each volume keeps its\n"
+      "The disk may be an image, a whole device, or the volume's partition alone; it is only read. Each volume keeps "
+      "its\n"
       "recovery key in its header, encrypted to recovery.crt of the key folder that the image was built with; a node\n"
       "hands it out with its evidence.");
   auto arguments = std::make_shared<RecoverArguments>();

@@ -33,10 +33,10 @@ void expect_mount(ConfigPart& part, const std::string& path) {
 
 /// The header of a volume as systemd-repart and add_recovery() make it (facts: verifier/codec/report.md).
 Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volume& volume) {
-  auto value = fmt::format("crypt aes-xts-plain64, key 512 bits, mapped {}, pcrs {} {}, signed pcrs {}, slots {}systemd-tpm2",
-                           volume.name, to_text(measure::volume_bank), fmt::join(measure::volume_pcrs, "+"),
-                           fmt::join(measure::volume_signed_pcrs, "+"),
-                           volume.recovery ? fmt::format("systemd-recovery+{} ", codec::luks_recovery_type) : "");
+  auto value = fmt::format(
+      "crypt aes-xts-plain64, key 512 bits, mapped {}, pcrs {} {}, signed pcrs {}, slots {}systemd-tpm2", volume.name,
+      to_text(measure::volume_bank), fmt::join(measure::volume_pcrs, "+"), fmt::join(measure::volume_signed_pcrs, "+"),
+      volume.recovery ? fmt::format("systemd-recovery+{} ", codec::luks_recovery_type) : "");
   if (volume.recovery) value += fmt::format(", recovery {}", TRY(detail::recovery_recipient(profile)));
   part.settings.push_back({SettingArea::volume, volume.name, value, "/etc/fstab", "Ingot, volumes", ""});
   return {};

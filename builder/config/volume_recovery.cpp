@@ -69,9 +69,9 @@ Result<void> add_recovery(ConfigPart& part, const Profile& profile) {
     if (!volume.recovery) continue;
     const auto add = [&](std::string_view unit, std::string_view text) {
       const auto name = fmt::format("ingot-recovery-{}-{}.service", unit, volume.name);
-      const auto filled = fmt::format(fmt::runtime(text), fmt::arg("name", volume.name), fmt::arg("recipient", recipient),
-                                      fmt::arg("certificate", certificate_path), fmt::arg("agent", initrd_agent_path),
-                                      fmt::arg("token", token_number));
+      const auto filled = fmt::format(fmt::runtime(text), fmt::arg("name", volume.name),
+                                      fmt::arg("recipient", recipient), fmt::arg("certificate", certificate_path),
+                                      fmt::arg("agent", initrd_agent_path), fmt::arg("token", token_number));
       part.files.push_back({fmt::format("{}/{}", unit_folder, name), to_buffer(as_bytes(filled))});
       part.links.push_back({fmt::format("{}/initrd.target.wants/{}", unit_folder, name), "../" + name});
     };

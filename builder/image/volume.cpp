@@ -86,8 +86,8 @@ Result<void> check_order(const codec::Gpt& gpt, const Baseline& baseline, const 
   std::vector<std::string> names;
   for (const auto& setting : baseline.settings)
     if (setting.area == SettingArea::volume) names.push_back(setting.name);
-  const auto made = static_cast<std::size_t>(std::ranges::count(
-      gpt.partitions, codec::ingot_volume_type, [](const auto& partition) { return partition.type; }));
+  const auto made = static_cast<std::size_t>(std::ranges::count(gpt.partitions, codec::ingot_volume_type,
+                                                                [](const auto& partition) { return partition.type; }));
   if (names.empty() || (made < names.size() && names[made] == name)) return {};
   const auto image = fmt::format("{} version {}", baseline.profile, baseline.version);
   if (made >= names.size())

@@ -126,7 +126,8 @@ Result<void> append_volumes(Build& build) {
   Tree tree;
   TRY(apply_part(tree, TRY(render_initrd_volumes(build.profile))));
   if (build.profile.has_recovery())
-    TRY(tree.put_file(std::string(initrd_agent_path), TRY(read_all(*build.options.agent.binary, agent_cap_bytes)), 0755));
+    TRY(tree.put_file(std::string(initrd_agent_path), TRY(read_all(*build.options.agent.binary, agent_cap_bytes)),
+                      0755));
   const auto path = build.out.file(output::volumes);
   TRY(write_initrd(tree, path, build.progress));
   return append_archive(build, path);

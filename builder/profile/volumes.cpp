@@ -127,11 +127,14 @@ Result<void> complete_recovery(Profile& profile, const std::string& certificate_
   if (!profile.has_recovery()) return {};
   const auto& at = profile.volumes.front().at;
   if (pem.empty())
-    return detail::wrong(at, fmt::format("volumes have a recovery key, and there is no {} to encrypt it to", certificate_path),
-                         "put the operator's certificate there (`ingot keys init` makes one), or set recovery = false");
+    return detail::wrong(
+        at, fmt::format("volumes have a recovery key, and there is no {} to encrypt it to", certificate_path),
+        "put the operator's certificate there (`ingot keys init` makes one), or set recovery = false");
   const auto certificate = TRY_IN(certificate_path, crypto::Certificate::from_pem(pem));
   if (!crypto::can_receive(certificate))
-    return detail::wrong(at, fmt::format("{} is the certificate of {}, to whose key nothing can be encrypted", certificate_path, certificate.subject()),
+    return detail::wrong(at,
+                         fmt::format("{} is the certificate of {}, to whose key nothing can be encrypted",
+                                     certificate_path, certificate.subject()),
                          "give one of an RSA key, whose key usage has keyEncipherment or none is set");
   profile.recovery_certificate = std::string(pem);
   return {};

@@ -4,10 +4,10 @@
 #include <filesystem>
 
 #include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/profile.hpp"
-#include "ingot/base/source.hpp"
 #include "ingot/signer/key.hpp"
 
 using namespace ingot;
@@ -102,7 +102,8 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
       {"no Secure Boot", top + "[boot]\nsecure_boot = false\n" + models, 8, "Secure Boot"},
       {"no openssl",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\", \"systemd-repart\", "
-       "\"e2fsprogs\", \"cryptsetup-bin\"]\n" + models,
+       "\"e2fsprogs\", \"cryptsetup-bin\"]\n" +
+           models,
        6, "recovery of a [[volume]] needs the package openssl"},
       {"no systemd-repart",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\"]\n" + models, 6,
@@ -133,8 +134,9 @@ TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only th
   CHECK(has_line(fixed, "Encrypt=tpm2"));
   CHECK(file_of(part, "/usr/lib/ingot/repart.d/02-models.conf").find("SizeMax") == std::string::npos);
   const auto last = file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf");
-  CHECK(has_line(last, "After=ingot-volumes.service ingot-recovery-key-state.service ingot-recovery-key-models.service "
-                       "systemd-cryptsetup@state.service"));
+  CHECK(has_line(last,
+                 "After=ingot-volumes.service ingot-recovery-key-state.service ingot-recovery-key-models.service "
+                 "systemd-cryptsetup@state.service"));
   CHECK(has_line(last, "ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/models"));
   CHECK(part.links.size() == 6);
   CHECK(render_initrd_volumes(folder.load(top).value()).value().files.empty());
@@ -188,8 +190,9 @@ TEST_CASE("volumes: what the verifier must find in the header is in the baseline
                                 [](const Setting& one) { return one.area == SettingArea::volume; });
   REQUIRE(row != part.settings.end());
   CHECK(row->name == "models");
-  CHECK(row->value.starts_with("crypt aes-xts-plain64, key 512 bits, mapped models, pcrs sha256 7+15, signed pcrs 11, "
-                               "slots systemd-recovery+ingot-recovery systemd-tpm2, recovery "));
+  CHECK(
+      row->value.starts_with("crypt aes-xts-plain64, key 512 bits, mapped models, pcrs sha256 7+15, signed pcrs 11, "
+                             "slots systemd-recovery+ingot-recovery systemd-tpm2, recovery "));
   const auto without = render_storage(folder.load(top + models + "recovery = false\n").value()).value();
   CHECK(without.settings.front().value.ends_with(", slots systemd-tpm2"));
 }

@@ -134,7 +134,8 @@ TEST_CASE("seal: a disk that a volume cannot be put onto is left alone") {
   for (const auto* name : {"state", "models"})
     ordered.settings.push_back({SettingArea::volume, name, "closed", "", "", ""});
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
-  refused(seal_onto_disk(tpm, "models", "64MiB"), 3, "the next volume of training version 1 is \"state\", not \"models\"");
+  refused(seal_onto_disk(tpm, "models", "64MiB"), 3,
+          "the next volume of training version 1 is \"state\", not \"models\"");
   refused(seal_onto_disk(tpm, "scratch", "64MiB"), 3, "is \"state\", not \"scratch\"");
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline));
 

@@ -1,8 +1,9 @@
-// Recovery keys: made by the programs of Debian 13 as our initrd starts them, opened by the real `ingot recover`, and what it
-// decrypts judged by e2fsck and cryptsetup.
+// Recovery keys: made by the programs of Debian 13 as our initrd starts them, opened by the real `ingot recover`, and
+// what it decrypts judged by e2fsck and cryptsetup.
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/image.hpp"
@@ -53,8 +54,8 @@ class Node {
   /// Of a boot, or of one that ends after some lines of the key's unit.
   [[nodiscard]] builder::Completed make_key(int lines = 99) const {
     tpm.forget_objects();
-    return run_tool({std::string(INGOT_SOURCE) + "/tests/tool/stock-recovery", oracles, folder(), "models",
-                     std::to_string(lines)});
+    return run_tool(
+        {std::string(INGOT_SOURCE) + "/tests/tool/stock-recovery", oracles, folder(), "models", std::to_string(lines)});
   }
   [[nodiscard]] nlohmann::json header() const {
     return nlohmann::json::parse(output_of({"cryptsetup", "luksDump", "--dump-json-metadata", tpm.file("volume")}));
@@ -98,8 +99,8 @@ TEST_CASE("recovery: a node makes the key once, and the operator alone opens the
   CHECK(digest_of(tpm.file("volume")) == before);
 
   const auto key = node.site.keys.key("recovery");
-  const auto from_partition = node.recover({"--disk", tpm.file("volume"), "--key", key, "--out", tpm.file("fs"), "--key-out",
-                                            tpm.file("models.key")});
+  const auto from_partition = node.recover(
+      {"--disk", tpm.file("volume"), "--key", key, "--out", tpm.file("fs"), "--key-out", tpm.file("models.key")});
   INFO(from_partition.error_tail);
   REQUIRE(from_partition.exit_code == 0);
   CHECK(run_tool({"e2fsck", "-fn", tpm.file("fs")}).exit_code == 0);
@@ -121,9 +122,18 @@ TEST_CASE("recovery: a node makes the key once, and the operator alone opens the
   const auto none = tpm.file("none");
   tpm.write("junk", Buffer(mebibyte, 7));
   for (const auto& row : std::vector<Refusal>{
-           {"another key", {"--disk", tpm.file("volume"), "--key", node.site.keys.key("db"), "--out", none}, 2, "encrypted to another key"},
-           {"no such volume", {"--disk", tpm.file("volume"), "--volume", "x", "--key", key, "--out", none}, 3, "no encrypted volume \"x\""},
-           {"a disk with no volume's key", {"--disk", tpm.file("disk"), "--key", key, "--out", none}, 3, "no recovery key"},
+           {"another key",
+            {"--disk", tpm.file("volume"), "--key", node.site.keys.key("db"), "--out", none},
+            2,
+            "encrypted to another key"},
+           {"no such volume",
+            {"--disk", tpm.file("volume"), "--volume", "x", "--key", key, "--out", none},
+            3,
+            "no encrypted volume \"x\""},
+           {"a disk with no volume's key",
+            {"--disk", tpm.file("disk"), "--key", key, "--out", none},
+            3,
+            "no recovery key"},
            {"no disk", {"--disk", tpm.file("junk"), "--key", key, "--out", none}, 2, "junk"},
            {"a file that is there", {"--disk", tpm.file("volume"), "--key", key, "--out", tpm.file("fs")}, 3, "exists"},
            {"nothing to make", {"--disk", tpm.file("volume"), "--key", key}, 3, "nothing to make"},
@@ -141,7 +151,8 @@ TEST_CASE("recovery: a node makes the key once, and the operator alone opens the
   message[message.size() - 20] ^= 1;
   token["message"] = to_base64(message);
   tpm.write("token.json", as_bytes(token.dump()));
-  output_of({"cryptsetup", "token", "import", "--disable-external-tokens", "--token-id", "16", "--token-replace", "--json-file", tpm.file("token.json"), tpm.file("volume")});
+  output_of({"cryptsetup", "token", "import", "--disable-external-tokens", "--token-id", "16", "--token-replace",
+             "--json-file", tpm.file("token.json"), tpm.file("volume")});
   CHECK(node.recover({"--disk", tpm.file("volume"), "--key", key, "--key-out", none}).exit_code == 2);
   CHECK_FALSE(fs::exists(none));
 }
@@ -158,7 +169,9 @@ TEST_CASE("recovery: where the power goes out between its steps, the next boot f
     CHECK(as_text(done.output) == (lines < 4 ? "made\n" : ""));
     CHECK(node.token_types() == complete);
     CHECK(node.header().at("keyslots").size() == 2);
-    CHECK(node.recover({"--disk", node.tpm.file("volume"), "--key", node.site.keys.key("recovery"), "--key-out", node.tpm.file("k")}).exit_code == 0);
+    CHECK(node.recover({"--disk", node.tpm.file("volume"), "--key", node.site.keys.key("recovery"), "--key-out",
+                        node.tpm.file("k")})
+              .exit_code == 0);
   }
 }
 
@@ -167,13 +180,19 @@ TEST_CASE("recovery: a release for another operator's certificate makes a new ke
   Node node;
   const auto& tpm = node.tpm;
   REQUIRE(node.make_key().exit_code == 0);
-  REQUIRE(node.recover({"--disk", tpm.file("volume"), "--key", node.site.keys.key("recovery"), "--key-out", tpm.file("old")}).exit_code == 0);
+  REQUIRE(node.recover(
+                  {"--disk", tpm.file("volume"), "--key", node.site.keys.key("recovery"), "--key-out", tpm.file("old")})
+              .exit_code == 0);
   const auto other = signer::init_keys(tpm.file("other")).value();
   node.take_certificate(other);
   CHECK(as_text(node.make_key().output) == "made\n");
   CHECK(node.token_types() == complete);
   CHECK(node.header().at("keyslots").size() == 2);
-  CHECK(run_tool({"cryptsetup", "open", "--test-passphrase", "--key-file", tpm.file("old"), tpm.file("volume")}).exit_code != 0);
-  CHECK(node.recover({"--disk", tpm.file("volume"), "--key", node.site.keys.key("recovery"), "--key-out", tpm.file("x")}).exit_code == 2);
-  CHECK(node.recover({"--disk", tpm.file("volume"), "--key", other.key("recovery"), "--key-out", tpm.file("x")}).exit_code == 0);
+  CHECK(run_tool({"cryptsetup", "open", "--test-passphrase", "--key-file", tpm.file("old"), tpm.file("volume")})
+            .exit_code != 0);
+  CHECK(
+      node.recover({"--disk", tpm.file("volume"), "--key", node.site.keys.key("recovery"), "--key-out", tpm.file("x")})
+          .exit_code == 2);
+  CHECK(node.recover({"--disk", tpm.file("volume"), "--key", other.key("recovery"), "--key-out", tpm.file("x")})
+            .exit_code == 0);
 }

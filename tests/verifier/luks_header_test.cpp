@@ -118,9 +118,10 @@ TEST_CASE("LUKS2 header: a recovery key is kept beside its slot") {
 }
 
 TEST_CASE("LUKS2 header: the report's part holds each volume of the node") {
-  const auto volumes = codec::decode_volumes("sda1\tuuid U\theader " + real_json() + "\nvda4\tlabel models\tmapped models\tmapped x\tuuid V\theader " +
-                                             real_json() + "\n")
-                           .value();
+  const auto volumes =
+      codec::decode_volumes("sda1\tuuid U\theader " + real_json() +
+                            "\nvda4\tlabel models\tmapped models\tmapped x\tuuid V\theader " + real_json() + "\n")
+          .value();
   REQUIRE(volumes.size() == 2);
   CHECK(volumes[0].label.empty());
   CHECK(volumes[1].device == "vda4");

@@ -1,4 +1,5 @@
-// Encrypted volumes: what their headers must say, the policy they are sealed under, and whether they are the node's own.
+// Encrypted volumes: what their headers must say, the policy they are sealed under, and whether they are the node's
+// own.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -133,8 +134,8 @@ TEST_CASE("volumes: each weakness of a header is one finding that names it") {
       {"no signed PCR", [](Json& j) { j["tokens"]["0"].erase("tpm2_pubkey_pcrs"); }, "signed pcrs none"},
       {"a bank of SHA-1", [](Json& j) { j["tokens"]["0"]["tpm2-pcr-bank"] = "sha1"; }, "pcrs sha1"},
       {"no recovery key", [](Json& j) { j["tokens"].erase("16"); }, "systemd-recovery systemd-tpm2"},
-      {"a recovery key for somebody else",
-       [](Json& j) { j["tokens"]["16"]["recipient"] = std::string(64, 'd'); }, "recovery dddd"}};
+      {"a recovery key for somebody else", [](Json& j) { j["tokens"]["16"]["recipient"] = std::string(64, 'd'); },
+       "recovery dddd"}};
   for (const auto& one : cases) {
     INFO(one.what);
     auto json = header();

@@ -55,8 +55,8 @@ Result<codec::LuksMetadata> metadata_of(const Device& device) {
   return codec::decode_luks_metadata(TRY(device.beginning(2 * size)));
 }
 
-/// udev's link to the partition, where the kernel was told of a partition without its name, as systemd-repart does on the
-/// boot on which it makes one.
+/// udev's link to the partition, where the kernel was told of a partition without its name, as systemd-repart does on
+/// the boot on which it makes one.
 std::string linked_label(const fs::path& device) {
   std::error_code ec;
   for (const auto& link : fs::directory_iterator(labels, ec)) {

@@ -16,8 +16,8 @@ Result<codec::LuksMetadata> read_luks_metadata(const std::string& device);
 
 /// Whether the volume has no recovery key that was encrypted to this certificate (SHA-256 of its DER form).
 Result<bool> needs_recovery_key(const std::string& device, const std::string& recipient_sha256);
-/// Token (JSON) that keeps a recovery key, encrypted by others, beside the key slot that systemd-cryptenroll(1) made for
-/// it. Error (missing): there is no such slot.
+/// Token (JSON) that keeps a recovery key, encrypted by others, beside the key slot that systemd-cryptenroll(1) made
+/// for it. Error (missing): there is no such slot.
 Result<std::string> recovery_token(const std::string& device, codec::LuksRecovery recovery);
 
 }  // namespace ingot::agent

@@ -69,8 +69,7 @@ void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volum
   const auto subject = fmt::format("volume: {}, policy", volume.label);
   const auto observed = fmt::format("{}", fmt::join(token->tpm.digests, ", "));
   const auto key = crypto::PublicKey::from_pem(token->tpm.policy_key_pem);
-  const auto policy =
-      key ? measure::volume_policy(*golden.baseline, *golden.platform, *key) : fail(Error(key.error()));
+  const auto policy = key ? measure::volume_policy(*golden.baseline, *golden.platform, *key) : fail(Error(key.error()));
   if (!policy)
     return add(verdict, subject, "the policy that image and machine class give", observed,
                fmt::format("the key is sealed to something else: {}", policy.error().message));
@@ -130,8 +129,8 @@ void judge_volumes(AreaJudge& judge, const Rows& rows) {
 void check_volumes(const GoldenValues& golden, const NodeQuestion& question, const Evidence& evidence,
                    const std::optional<FirstOfNode>& first, Verdict& verdict) {
   const auto& settings = golden.baseline->settings;
-  const bool has_volumes = std::any_of(settings.begin(), settings.end(),
-                                       [](const Setting& one) { return one.area == SettingArea::volume; });
+  const bool has_volumes =
+      std::any_of(settings.begin(), settings.end(), [](const Setting& one) { return one.area == SettingArea::volume; });
   if (!has_volumes) return;
   if (!first || !first->text.starts_with(volume_key_event)) {
     add(verdict, "pcr 15, volume key", "a volume's key, before anything else", first ? first->text : "nothing",

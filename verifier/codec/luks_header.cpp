@@ -93,7 +93,8 @@ template <typename Take>
 Result<void> each_object(const json::Value& document, const char* section, Take take) {
   const auto* objects = TRY(json::member(document, section));
   if (!objects->is_object()) return fail(ErrorCode::malformed, fmt::format("{} is no object", section));
-  if (objects->size() > objects_cap) return fail(ErrorCode::limit, fmt::format("more than {} {}", objects_cap, section));
+  if (objects->size() > objects_cap)
+    return fail(ErrorCode::limit, fmt::format("more than {} {}", objects_cap, section));
   std::vector<std::pair<std::uint32_t, const json::Value*>> sorted;
   for (const auto& [key, value] : objects->items()) sorted.emplace_back(TRY(object_number(key)), &value);
   std::sort(sorted.begin(), sorted.end());
@@ -152,14 +153,15 @@ Result<LuksSegment> decode_segment(const json::Value& value) {
   segment.cipher = TRY(json::optional_text(value, "encryption"));
   segment.offset_bytes = TRY(text_number(value, "offset"));
   if (json::find(value, "sector_size") != nullptr) segment.sector_bytes = TRY(json::number(value, "sector_size"));
-  if (const auto* integrity = json::find(value, "integrity"))
-    segment.integrity = TRY(json::text(*integrity, "type"));
+  if (const auto* integrity = json::find(value, "integrity")) segment.integrity = TRY(json::text(*integrity, "type"));
   return segment;
 }
 
 }  // namespace
 
-Result<std::size_t> luks_metadata_size(Bytes beginning) { return TRY(decode_binary(beginning, magic_first)).size_bytes; }
+Result<std::size_t> luks_metadata_size(Bytes beginning) {
+  return TRY(decode_binary(beginning, magic_first)).size_bytes;
+}
 
 Result<LuksMetadata> decode_luks_metadata(Bytes both_copies) {
   if (both_copies.size() % 2 != 0) return fail(ErrorCode::malformed, "the LUKS2 metadata are cut off");

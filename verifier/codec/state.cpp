@@ -39,8 +39,8 @@ Result<Digests> read_values(const json::Value& object) {
 Result<NodeState> read_state(const json::Value& document) {
   if (TRY(json::text(document, "format")) != node_state_format)
     return fail(ErrorCode::unsupported, fmt::format("not a document of format \"{}\"", node_state_format));
-  TRY(json::only(document, {"format", "node", "reset_count", "restart_count", "clock_ms", "ima_count", "ima_values",
-                           "volumes"}));
+  TRY(json::only(document,
+                 {"format", "node", "reset_count", "restart_count", "clock_ms", "ima_count", "ima_values", "volumes"}));
   NodeState state;
   state.node = TRY(json::text(document, "node"));
   state.reset_count = TRY(number32(document, "reset_count"));
@@ -61,12 +61,12 @@ std::string encode_node_state(const NodeState& state) {
   auto values = json::Value::object();
   for (const auto& [alg, value] : state.ima_values) values[to_text(alg)] = to_hex(value);
   json::Value document{{"format", node_state_format},
-                             {"node", state.node},
-                             {"reset_count", state.reset_count},
-                             {"restart_count", state.restart_count},
-                             {"clock_ms", state.clock_ms},
-                             {"ima_count", state.ima_count},
-                             {"ima_values", values}};
+                       {"node", state.node},
+                       {"reset_count", state.reset_count},
+                       {"restart_count", state.restart_count},
+                       {"clock_ms", state.clock_ms},
+                       {"ima_count", state.ima_count},
+                       {"ima_values", values}};
   if (!state.volumes.empty()) document["volumes"] = state.volumes;
   return json::write(document);
 }

@@ -105,7 +105,7 @@ Result<std::map<std::string, std::vector<std::string>>> decode_facts(std::string
 /// Part volumes: each LUKS2 volume that the node has, in use or not.
 struct ReportedVolume {
   std::string device;
-  std::string label;   ///< of the partition; may be empty
+  std::string label;  ///< of the partition; may be empty
   std::string uuid;
   std::string mapped;  ///< name under which it is open, several parted by a comma; empty: it is closed
   LuksHeader header;

@@ -9,8 +9,8 @@
 
 namespace ingot::signer {
 
-/// The recovery key, as systemd-cryptenroll(1) printed it, out of a CMS message (RFC 5083, RFC 5652). Errors: malformed,
-/// no such message; crypto, it is for another key, or was changed; limit.
+/// The recovery key, as systemd-cryptenroll(1) printed it, out of a CMS message (RFC 5083, RFC 5652). Errors:
+/// malformed, no such message; crypto, it is for another key, or was changed; limit.
 Result<crypto::Secret> open_recovery_message(Bytes message, const SigningKey& key);
 
 struct RecoveredVolume {
