@@ -49,7 +49,7 @@ Result<Volume*> named_volume(std::vector<Volume>& volumes, const TableReader& ta
   for (auto& volume : volumes)
     if (volume.name == name->value) return &volume;
   if (volumes.size() == volumes_cap) return wrong(name->at, fmt::format("more than {} volumes", volumes_cap));
-  volumes.push_back({name->value, "", 0, false, table.at()});
+  volumes.push_back({.name = name->value, .mount = {}, .size_bytes = 0, .grow = false, .at = table.at()});
   return &volumes.back();
 }
 
@@ -59,7 +59,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
   std::vector<const Volume*> seen;
   draft.profile.volumes.reserve(volumes_cap);  // `seen` points into it
   for (const auto& table : volumes) {
-    TRY(table.only({"name", "mount", "size", "grow"}));
+    TRY(table.only({"name", "mount", "size", "grow", "key"}));
     auto* volume = TRY(named_volume(draft.profile.volumes, table));
     if (std::find(seen.begin(), seen.end(), volume) != seen.end())
       return wrong(table.at(), fmt::format("the volume \"{}\" is there twice", volume->name));
@@ -74,6 +74,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
     }
     TRY(apply_size(volume->size_bytes, table, "size", smallest_volume_bytes));
     if (const auto grow = TRY(table.boolean("grow"))) volume->grow = grow->value;
+    TRY(apply_volume_key(*volume, table));
   }
   return {};
 }
