@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "ingot/base/output.hpp"
+#include "ingot/builder/config.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/profile.hpp"
 
@@ -217,4 +218,105 @@ TEST_CASE("volume keys: every mistake is refused with its place and the way out"
     CHECK(profile.error().at->line == row.line);
     CHECK(profile.error().message.find(row.message) != std::string::npos);
   }
+}
+
+namespace {
+
+std::string file_of(const ConfigPart& part, const std::string& path) {
+  for (const auto& file : part.files)
+    if (file.path == path) return std::string(as_text(file.content));
+  FAIL("no " << path);
+  return {};
+}
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+std::vector<std::string> network_files(const ConfigPart& part) {
+  std::vector<std::string> names;
+  for (const auto& file : part.files)
+    if (file.path.starts_with("/etc/systemd/network/")) names.push_back(file.path.substr(21));
+  return names;
+}
+const std::string units = "/usr/lib/systemd/system/";
+
+}  // namespace
+
+TEST_CASE("volume keys: the initrd binds before it makes, and asks each volume's providers before it opens") {
+  Folder folder;
+  const auto part = render_initrd_volumes(folder.must(head() + volume("a", "tpm") + volume("b", "tang") +
+                                                      volume("c", "tpm+tang") + server("http://10.10.0.5")));
+  const auto crypttab = file_of(part, "/etc/crypttab");
+  CHECK(has_line(crypttab, "a /dev/disk/by-partlabel/a none noauto,headless=yes,tpm2-device=auto"));
+  CHECK(has_line(crypttab, "b /dev/disk/by-partlabel/b /run/ingot/keys/b noauto,headless=yes"));
+  CHECK(has_line(crypttab, "c /dev/disk/by-partlabel/c /run/ingot/keys/c noauto,headless=yes,tpm2-measure-pcr=yes"));
+  CHECK(has_line(file_of(part, "/usr/lib/ingot/repart.d/01-a.conf"), "Encrypt=tpm2"));
+  const auto served = file_of(part, "/usr/lib/ingot/repart.d/03-c.conf");
+  CHECK(has_line(served, "CopyBlocks=/run/ingot/volumes/c"));
+  CHECK(served.find("Encrypt=") == std::string::npos);  // systemd-repart would make a key of its own
+  const auto make = file_of(part, units + "ingot-volumes.service.d/keys.conf");
+  CHECK(has_line(make, "ExecStartPre=/usr/lib/ingot/volume-key make b"));
+  CHECK(has_line(make, "ExecStartPre=/usr/lib/ingot/volume-key make c"));
+  CHECK(make.find("make a") == std::string::npos);
+  CHECK(has_line(make, "After=systemd-networkd-wait-online.service"));
+  CHECK(has_line(file_of(part, units + "ingot-key-c.socket"), "ListenStream=/run/ingot/keys/c"));
+  CHECK(has_line(file_of(part, units + "ingot-key-c@.service"), "ExecStart=/usr/lib/ingot/volume-key give c"));
+  CHECK(has_line(file_of(part, units + "systemd-cryptsetup@c.service.d/key.conf"), "Requires=ingot-key-c.socket"));
+  CHECK(file_of(part, "/usr/lib/ingot/volume-keys/b") == "tang\n");
+  CHECK(file_of(part, "/usr/lib/ingot/volume-keys/c") == "tpm tang\n");
+  CHECK(file_of(part, "/usr/lib/ingot/key-providers/tang.conf") == "http://10.10.0.5 " + thumbprint + "\n");
+  // One policy, whoever seals: what the TPM provider is told is what systemd-repart is told.
+  auto policy = file_of(part, "/usr/lib/ingot/key-providers/tpm.conf");
+  policy = policy.substr(policy.find('\n') + 1);
+  policy.pop_back();
+  CHECK(file_of(part, units + "ingot-volumes.service").find(" " + policy + "\n") != std::string::npos);
+  for (const auto& file : part.files)
+    if (file.path == "/usr/lib/ingot/volume-key" || file.path.ends_with("key-providers/tang")) CHECK(file.mode == 0755);
+}
+
+TEST_CASE("volume keys: the initrd has the network of the key server's plane alone, and takes it down") {
+  Folder folder;
+  const auto part = render_initrd_volumes(folder.must(head() + volume("a", "tang") + server("http://[fd00:10::5]:80")));
+  CHECK(network_files(part) ==
+        std::vector<std::string>{"10-mgmt.link", "20-mgmt.network", "30-management.netdev", "30-management.network"});
+  const auto link = file_of(part, "/etc/systemd/network/20-mgmt.network");
+  CHECK(has_line(link, "VLAN=management"));
+  CHECK_FALSE(has_line(link, "VLAN=office"));
+  CHECK(has_line(link, "DHCP=no"));
+  CHECK(has_line(file_of(part, "/etc/systemd/network/30-management.network"), "DHCP=yes"));
+  const auto networkd = file_of(part, units + "systemd-networkd.service.d/ingot.conf");
+  CHECK(
+      networkd ==
+      "[Service]\nExecStopPost=+/usr/bin/networkctl delete management\nExecStopPost=+/usr/bin/networkctl down mgmt\n");
+  CHECK(has_line(file_of(part, units + "systemd-networkd-wait-online.service.d/ingot.conf"),
+                 "ExecStart=/usr/lib/systemd/systemd-networkd-wait-online --interface=management --ipv6 --timeout=60"));
+  // Over a bond its members, too; behind a gateway the way there.
+  auto bonded = head() + volume("a", "tang") + server("http://192.0.2.9");
+  const std::string card = "[network.links.mgmt]\ndriver = \"virtio_net\"\n";
+  bonded.replace(bonded.find(card), card.size(),
+                 "[network.links.mgmt]\nbond = [\"left\", \"right\"]\n[network.links.left]\npath = \"pci-1\"\n"
+                 "[network.links.right]\npath = \"pci-2\"\n");
+  const auto other = render_initrd_volumes(folder.must(bonded));
+  CHECK(network_files(other) == std::vector<std::string>{"15-mgmt.netdev", "10-left.link", "18-left.network",
+                                                         "10-right.link", "18-right.network", "20-mgmt.network",
+                                                         "30-office.netdev", "30-office.network"});
+  CHECK(has_line(file_of(other, "/etc/systemd/network/30-office.network"), "Destination=192.0.2.0/24"));
+  CHECK(file_of(other, units + "systemd-networkd.service.d/ingot.conf") ==
+        "[Service]\nExecStopPost=+/usr/bin/networkctl delete office\nExecStopPost=+/usr/bin/networkctl delete mgmt\n"
+        "ExecStopPost=+/usr/bin/networkctl down left\nExecStopPost=+/usr/bin/networkctl down right\n");
+}
+
+TEST_CASE("volume keys: an image without a key server has no shell, no network and no curl in its initrd") {
+  Folder folder;
+  const auto alone = folder.must(head() + volume("a", "tpm") + server("http://10.10.0.5"));
+  const auto needs = volume_key_needs(alone);
+  CHECK(needs.files.empty());
+  CHECK(needs.units.empty());
+  CHECK(needs.modules.empty());
+  for (const auto& file : render_initrd_volumes(alone).files) {
+    INFO(file.path);
+    CHECK(file.path.find("key") == std::string::npos);
+    CHECK(file.path.find("network") == std::string::npos);
+  }
+  const auto asking = volume_key_needs(folder.must(head() + volume("a", "tang") + server("http://10.10.0.5")));
+  CHECK(std::find(asking.files.begin(), asking.files.end(), "/usr/bin/bash") != asking.files.end());
 }

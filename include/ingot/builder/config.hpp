@@ -43,6 +43,13 @@ ConfigPart render_storage(const Profile& profile);
 /// What the initrd needs to make the profile's volumes on a first boot and to open them on each: definitions of
 /// systemd-repart, crypttab, units. Nothing without volumes. builder/config/volumes.md says what happens when.
 ConfigPart render_initrd_volumes(const Profile& profile);
+/// What the initrd takes of the base tree for volumes whose key is on a key server; nothing without such a volume.
+struct VolumeKeyNeeds {
+  std::vector<std::string> files;    ///< all of them are needed, with their libraries
+  std::vector<std::string> units;    ///< of systemd
+  std::vector<std::string> modules;  ///< drivers of cards, as far as the kernel has them
+};
+VolumeKeyNeeds volume_key_needs(const Profile& profile);
 /// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
 /// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
 /// complete_shipping() was not called before.
