@@ -51,17 +51,26 @@ StandardError=journal+console
 ExecStart={1} give {0}
 )";
 
-/// What systemd-cryptsetup@NAME.service needs beside what all volumes need.
+/// What systemd-cryptsetup@NAME.service needs beside what all volumes need. Not Requires=: the socket stops with the
+/// initrd, and would take the open volume with it.
 constexpr std::string_view open_with_key = R"([Unit]
-Requires={0}
+Wants={0}
 After={0}
 )";
+
+/// On a first boot the partition is waited for as long as its key server is: systemd would give up after 90 s.
+constexpr std::string_view patience = "[Unit]\nJobRunningTimeoutSec=15min\n";
 
 /// The folder goes with the unit, at the latest when the initrd is left.
 constexpr std::string_view make_with_keys = R"(
 [Service]
 RuntimeDirectory=ingot/volumes
 RuntimeDirectoryMode=0700
+)";
+
+/// In an initrd, systemd-repart looks for what it copies below /sysroot (systemd-repart(8), "--root=").
+constexpr std::string_view see_memory = R"(ExecStartPre=/usr/bin/mount --bind /run /sysroot/run
+ExecStartPost=/usr/bin/umount /sysroot/run
 )";
 
 constexpr std::string_view after_network = R"(Wants=systemd-networkd-wait-online.service
@@ -114,6 +123,7 @@ void add_volume(ConfigPart& part, const Volume& volume) {
            fmt::format(service_unit, volume.name, program, network));
   add_file(part, fmt::format("{}/systemd-cryptsetup@{}.service.d/key.conf", unit_folder, volume.name),
            fmt::format(open_with_key, unit + ".socket"));
+  add_file(part, fmt::format("{}/dev-disk-by\\x2dpartlabel-{}.device.d/key.conf", unit_folder, volume.name), patience);
 }
 
 /// The profile of a node that is on one plane and nothing else.
@@ -174,6 +184,7 @@ ConfigPart render_volume_keys(const Profile& profile) {
     add_volume(part, volume);
     make += fmt::format("ExecStartPre={} make {}\n", program, volume.name);
   }
+  make += see_memory;
   add_file(part, fmt::format("{}/ingot-volumes.service.d/keys.conf", unit_folder),
            fmt::format("[Unit]\n{}{}", after_network, make));
   add_network(part, profile);

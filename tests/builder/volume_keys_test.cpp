@@ -257,10 +257,13 @@ TEST_CASE("volume keys: the initrd binds before it makes, and asks each volume's
   CHECK(has_line(make, "ExecStartPre=/usr/lib/ingot/volume-key make b"));
   CHECK(has_line(make, "ExecStartPre=/usr/lib/ingot/volume-key make c"));
   CHECK(make.find("make a") == std::string::npos);
+  CHECK(make.find("make c") < make.find("ExecStartPre=/usr/bin/mount --bind /run /sysroot/run\n"));
+  CHECK(has_line(make, "ExecStartPost=/usr/bin/umount /sysroot/run"));
   CHECK(has_line(make, "After=systemd-networkd-wait-online.service"));
   CHECK(has_line(file_of(part, units + "ingot-key-c.socket"), "ListenStream=/run/ingot/keys/c"));
   CHECK(has_line(file_of(part, units + "ingot-key-c@.service"), "ExecStart=/usr/lib/ingot/volume-key give c"));
-  CHECK(has_line(file_of(part, units + "systemd-cryptsetup@c.service.d/key.conf"), "Requires=ingot-key-c.socket"));
+  CHECK(has_line(file_of(part, units + "systemd-cryptsetup@c.service.d/key.conf"), "Wants=ingot-key-c.socket"));
+  CHECK(has_line(file_of(part, units + "dev-disk-by\\x2dpartlabel-c.device.d/key.conf"), "JobRunningTimeoutSec=15min"));
   CHECK(file_of(part, "/usr/lib/ingot/volume-keys/b") == "tang\n");
   CHECK(file_of(part, "/usr/lib/ingot/volume-keys/c") == "tpm tang\n");
   CHECK(file_of(part, "/usr/lib/ingot/key-providers/tang.conf") == "http://10.10.0.5 " + thumbprint + "\n");
