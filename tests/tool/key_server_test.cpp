@@ -270,6 +270,23 @@ TEST_CASE("key server: with the TPM, neither share opens anything alone") {
   CHECK(lab.opens("served"));
 }
 
+TEST_CASE("key server: no share is ever an argument of a program") {
+  if (no_systemd()) return;
+  KeyLab lab;
+  lab.tpm().write("arguments", {});
+  lab.make({{"shared", both}});
+  const auto done = lab.run({"/usr/lib/ingot/volume-key", "give", "shared"});
+  REQUIRE(done.exit_code == 0);
+  const auto passphrase = std::string(as_text(done.output));
+  REQUIRE(passphrase.size() == 86);
+  const auto called = lab.text("arguments");
+  for (const auto* call : {"jose jwk gen ", "clevis-encrypt-tang {", "clevis-decrypt-tang", "systemd-creds encrypt ",
+                           "systemd-creds decrypt ", "cryptsetup luksFormat ", "cryptsetup open --test-passphrase "})
+    CHECK(has(called, call));
+  CHECK_FALSE(has(called, passphrase.substr(0, 43)));
+  CHECK_FALSE(has(called, passphrase.substr(43)));
+}
+
 TEST_CASE("key server: away, it is waited for, then the boot stops, and nothing is written") {
   if (no_systemd()) return;
   KeyLab lab;
