@@ -22,22 +22,25 @@ using BioHandle = std::unique_ptr<BIO, crypto::Deleter<BIO_free_all>>;
 constexpr unsigned rsa_bits = 2048;  // what every UEFI firmware verifies
 constexpr long certificate_days = 20 * 365;
 
-enum class KeyType { rsa, ed25519, p256 };
-enum class CertificateUse { none, code_signing, authority };
+constexpr unsigned recovery_rsa_bits = 3072;  // no firmware has to know it
+
+enum class KeyType { rsa, rsa_3072, ed25519, p256 };
+enum class CertificateUse { none, code_signing, authority, recovery };
 struct KeyRow {
   const char* name;
   KeyType type;
   CertificateUse use;       ///< none: the public key alone is kept
   const char* common_name;  ///< of its certificate
 };
-constexpr std::array<KeyRow, 7> rows = {
+constexpr std::array<KeyRow, 8> rows = {
     {{"PK", KeyType::rsa, CertificateUse::code_signing, "Ingot Platform Key"},
      {"KEK", KeyType::rsa, CertificateUse::code_signing, "Ingot Key Exchange Key"},
      {"db", KeyType::rsa, CertificateUse::code_signing, "Ingot Secure Boot Signing"},
      {"pcr", KeyType::rsa, CertificateUse::none, nullptr},
      {"baseline", KeyType::ed25519, CertificateUse::none, nullptr},
      {"verdict", KeyType::p256, CertificateUse::none, nullptr},
-     {"tls-ca", KeyType::p256, CertificateUse::authority, "Ingot TLS Authority"}}};
+     {"tls-ca", KeyType::p256, CertificateUse::authority, "Ingot TLS Authority"},
+     {"recovery", KeyType::rsa_3072, CertificateUse::recovery, "Ingot Volume Recovery"}}};
 
 struct Extension {
   int nid;
@@ -48,6 +51,10 @@ std::vector<Extension> extensions_of(CertificateUse use) {
     return {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
             {NID_key_usage, "critical,keyCertSign,cRLSign"},
             {NID_subject_key_identifier, "hash"}};
+  if (use == CertificateUse::recovery)
+    return {{NID_basic_constraints, "critical,CA:FALSE"},
+            {NID_key_usage, "critical,keyEncipherment"},
+            {NID_subject_key_identifier, "hash"}};
   return {{NID_basic_constraints, "critical,CA:FALSE"},
           {NID_key_usage, "critical,digitalSignature"},
           {NID_ext_key_usage, "codeSigning"},
@@ -55,9 +62,10 @@ std::vector<Extension> extensions_of(CertificateUse use) {
 }
 
 Result<KeyHandle> generate(const KeyRow& row) {
-  KeyHandle key(row.type == KeyType::rsa    ? EVP_RSA_gen(rsa_bits)
-                : row.type == KeyType::p256 ? EVP_EC_gen("P-256")
-                                            : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  KeyHandle key(row.type == KeyType::rsa        ? EVP_RSA_gen(rsa_bits)
+                : row.type == KeyType::rsa_3072 ? EVP_RSA_gen(recovery_rsa_bits)
+                : row.type == KeyType::p256     ? EVP_EC_gen("P-256")
+                                                : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
   if (!key) return fail(crypto::openssl_error(ErrorCode::crypto, fmt::format("making the {} key", row.name)));
   return key;
 }
@@ -158,6 +166,8 @@ Result<KeyFolder> open_keys(const std::string& folder) {
     if (row.use == CertificateUse::authority && !fs::exists(keys.certificate(row.name), ec) &&
         !fs::exists(keys.key(row.name), ec))
       continue;
+    // The key to all volumes has no place on a machine that builds: its certificate is enough.
+    if (row.use == CertificateUse::recovery && !fs::exists(keys.key(row.name), ec)) continue;
     const bool certified = row.use != CertificateUse::none;
     const auto key = TRY(SigningKey::load(keys.key(row.name), certified ? keys.certificate(row.name) : std::string{}));
     if (certified) continue;

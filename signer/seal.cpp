@@ -35,7 +35,7 @@ Result<fleet::SharedSecret> share(const codec::TpmPublic& srk, Bytes ephemeral_p
 
 Result<SealedSecret> seal_for(const codec::TpmPublic& srk, Bytes secret, Bytes policy) {
   return seal_with(srk, secret, policy,
-                   {crypto::Secret(crypto::random_bytes(digest_size_bytes(name_alg))), crypto::Secret{}});
+                   {crypto::random_secret(digest_size_bytes(name_alg)), crypto::Secret{}});
 }
 
 Result<SealedSecret> seal_with(const codec::TpmPublic& srk, Bytes secret, Bytes policy, const SealNumbers& numbers) {

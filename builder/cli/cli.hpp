@@ -31,6 +31,7 @@ void add_settings(CLI::App& app, Action& action);
 void add_rig(CLI::App& app, Action& action);
 void add_segment(CLI::App& app, Action& action);
 void add_seal(CLI::App& app, Action& action);
+void add_recover(CLI::App& app, Action& action);
 
 /// Human text, one line, to standard error.
 void say(std::string_view line);

@@ -55,7 +55,7 @@ void add_keys(CLI::App& app, Action& action) {
   auto* keys = app.add_subcommand("keys", "Key hierarchy for tests and small sites");
   keys->require_subcommand(1);
   add_issue(*keys, action);
-  auto* init = keys->add_subcommand("init", "Make PK, KEK, db, PCR policy, baseline, verdict and TLS keys in a folder");
+  auto* init = keys->add_subcommand("init", "Make PK, KEK, db, PCR policy, baseline, verdict, TLS and recovery keys in a folder");
   init->footer(
       "Example: ingot keys init keys\nPrivate keys are readable by their owner alone (0600); the folder is 0700.");
   auto folder = std::make_shared<std::string>();
@@ -64,7 +64,7 @@ void add_keys(CLI::App& app, Action& action) {
     action = [folder]() -> Result<int> {
       const auto made = TRY(signer::init_keys(*folder));
       say(
-          fmt::format("keys: PK, KEK, db, pcr, baseline, verdict and tls-ca in {}; keep it out of output folders and "
+          fmt::format("keys: PK, KEK, db, pcr, baseline, verdict, tls-ca and recovery in {}; keep it out of output folders and "
                       "backups of images",
                       made.path));
       return exit_ok;

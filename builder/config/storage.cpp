@@ -2,8 +2,14 @@
 // that a foothold in /var (timers, lingering users, spools) is gone with the next boot: /var/lib/ingot (identity, host
 // keys, cursor of the shipping) and /var/log (journal, audit, recorded sessions). And the volumes of the profile.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "ingot/builder/config.hpp"
+#include <algorithm>
+
+#include "ingot/codec/luks_header.hpp"
+#include "ingot/measure/volume_policy.hpp"
+#include "volume_keys.hpp"
+#include "volume_parts.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -28,9 +34,24 @@ void expect_mount(ConfigPart& part, const std::string& path) {
       {SettingArea::mount, path, "nodev,noexec,nosuid", "/etc/fstab", "CIS Debian 13 1.1.2, ANSSI-BP-028 R28", ""});
 }
 
+/// The header of a volume as systemd-repart and add_recovery() make it (facts: verifier/codec/report.md).
+Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volume& volume) {
+  auto value = fmt::format("crypt aes-xts-plain64, key 512 bits, mapped {}", volume.name);
+  std::vector<std::string> slots = {std::string(detail::key_token_type(volume))};
+  if (volume.recovery) slots.push_back(fmt::format("systemd-recovery+{}", codec::luks_recovery_type));
+  std::sort(slots.begin(), slots.end());
+  if (!detail::has_key_server(volume))
+    value += fmt::format(", pcrs {} {}, signed pcrs {}", to_text(measure::volume_bank),
+                         fmt::join(measure::volume_pcrs, "+"), fmt::join(measure::volume_signed_pcrs, "+"));
+  value += fmt::format(", slots {}", fmt::join(slots, " "));
+  if (volume.recovery) value += fmt::format(", recovery {}", TRY(detail::recovery_recipient(profile)));
+  part.settings.push_back({SettingArea::volume, volume.name, value, "/etc/fstab", "Ingot, volumes", ""});
+  return {};
+}
+
 }  // namespace
 
-ConfigPart render_storage(const Profile& profile) {
+Result<ConfigPart> render_storage(const Profile& profile) {
   ConfigPart part;
   // Its entry is in the image's partition table already, because PCR 5 measures that.
   if (profile.disk.data_size_bytes != 0)
@@ -38,6 +59,7 @@ ConfigPart render_storage(const Profile& profile) {
   for (const auto& volume : profile.volumes) {
     part.fstab.push_back(fmt::format(mount_line, "/dev/mapper/" + volume.name, volume.mount, ""));
     part.folders.push_back(volume.mount);
+    TRY(expect_volume(part, profile, volume));
     if (volume.mount != state_mount) expect_mount(part, volume.mount);
   }
   if (profile.state_bytes() == 0) return part;

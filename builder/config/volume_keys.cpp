@@ -171,6 +171,10 @@ void add_network(ConfigPart& part, const Profile& profile) {
 namespace detail {
 
 bool has_key_server(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
+std::string_view key_token_type(const Volume& volume) {
+  if (!has_key_server(volume)) return "systemd-tpm2";
+  return volume.key == std::vector{KeyProvider::tang} ? "clevis" : "ingot-key";
+}
 std::string header_path(const Volume& volume) { return fmt::format("/run/ingot/volumes/{}", volume.name); }
 std::string key_socket(const Volume& volume) { return fmt::format("/run/ingot/keys/{}", volume.name); }
 

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "ingot/builder/config.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/measure/volume_policy.hpp"
 #include "volume_keys.hpp"
+#include "volume_parts.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -57,10 +57,11 @@ std::string open_unit(const Volume& volume) { return fmt::format("systemd-crypts
 
 }  // namespace
 
-ConfigPart render_initrd_volumes(const Profile& profile) {
+Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   ConfigPart part;
   if (profile.volumes.empty()) return part;
-  std::string crypttab, others;
+  std::string crypttab, others = detail::recovery_units(profile);
+  const auto first_done = others;
   std::size_t number = 0;
   for (const auto& volume : profile.volumes) {
     const bool is_last = ++number == profile.volumes.size();
@@ -76,7 +77,7 @@ ConfigPart render_initrd_volumes(const Profile& profile) {
                             is_last ? ",tpm2-measure-pcr=yes" : "");
     const auto unit = open_unit(volume);
     part.files.push_back(text_file(fmt::format("{}/{}.d/ingot.conf", unit_folder, unit),
-                                   fmt::format(open_after, is_last ? others : "", volume.name)));
+                                   fmt::format(open_after, is_last ? others : first_done, volume.name)));
     part.links.push_back({fmt::format("{}/initrd.target.requires/{}", unit_folder, unit), "../" + unit});
     others += " " + unit;
   }
@@ -88,6 +89,7 @@ ConfigPart render_initrd_volumes(const Profile& profile) {
       fmt::format("{}/ingot-volumes.service", unit_folder),
       fmt::format(make_unit, definitions, fmt::join(by_value, "+"), fmt::join(measure::volume_signed_pcrs, "+"))));
   for (auto& file : detail::render_volume_keys(profile).files) part.files.push_back(std::move(file));
+  TRY(detail::add_recovery(part, profile));
   return part;
 }
 

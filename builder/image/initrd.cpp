@@ -219,11 +219,11 @@ Result<Tree> pick(const Tree& tree, const InitrdOptions& options) {
     if (const auto* entry = tree.find(link); entry != nullptr && entry->type == EntryType::symlink)
       (void)TRY(picker.add(link));
   for (const auto path : detail::required_files) TRY(picker.require(std::string(path)));
+  for (const auto& path : options.extra_files) TRY(picker.require(path));
   for (const auto path : detail::optional_files) (void)TRY(picker.add(std::string(path)));
   for (const auto prefix : detail::loaded_libraries) TRY(picker.add_library_by_prefix(prefix));
   for (const auto& folder : picker.library_folders())
     (void)TRY(picker.add(fmt::format("{}/{}", folder, detail::tpm2_token_plugin)));
-  for (const auto& path : options.extra_files) TRY(picker.require(path));
   TRY(add_units(picker, tree, options.extra_units));
   TRY(add_modules(picker, tree, options));
   TRY(add_identity(picker, tree));

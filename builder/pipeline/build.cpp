@@ -65,6 +65,8 @@ std::string root_format(const Profile::Root& root) {
                      name(root.compression), root.compression_level);
 }
 
+constexpr std::uint64_t agent_cap_bytes = 64u << 20;
+
 /// A digest for one purpose out of the build's own inputs: the same inputs give the same salts and UUIDs.
 Buffer derive(std::string_view purpose, std::string_view from) {
   return crypto::sha256(as_bytes(fmt::format("ingot {}\n{}", purpose, from)));
@@ -122,7 +124,10 @@ Result<void> append_archive(Build& build, const std::string& path) {
 Result<void> append_volumes(Build& build) {
   if (build.profile.volumes.empty()) return {};
   Tree tree;
-  TRY(apply_part(tree, render_initrd_volumes(build.profile)));
+  TRY(apply_part(tree, TRY(render_initrd_volumes(build.profile))));
+  if (build.profile.has_recovery())
+    TRY(tree.put_file(std::string(initrd_agent_path), TRY(read_all(*build.options.agent.binary, agent_cap_bytes)),
+                      0755));
   const auto path = build.out.file(output::volumes);
   TRY(write_initrd(tree, path, build.progress));
   return append_archive(build, path);
@@ -142,6 +147,7 @@ Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   StepInputs inputs("initrd");
   inputs.add("base", base.digest).add("format", "4");
   auto needs = volume_key_needs(build.profile);
+  for (auto& path : initrd_volume_tools(build.profile)) needs.files.push_back(std::move(path));
   const InitrdOptions options{build.profile.kernel.modules, std::move(needs.files), std::move(needs.units),
                               std::move(needs.modules)};
   for (const auto& name : options.extra_modules) inputs.add("module", name);

@@ -24,13 +24,26 @@ std::string collector_address(const Site& site, std::string_view role, std::uint
   return {};
 }
 
+namespace {
+
+constexpr std::uint64_t certificate_cap_bytes = 64u << 10;
+
+/// Empty without the file.
+Result<std::string> read_certificate(const std::string& path) {
+  if (std::error_code ignored; !std::filesystem::exists(path, ignored)) return std::string();
+  return std::string(as_text(TRY(read_file(path, certificate_cap_bytes))));
+}
+
+}  // namespace
+
 Result<Profile> complete_profile(Profile profile, const signer::KeyFolder& keys) {
+  const auto recovery = keys.certificate("recovery");
+  TRY(complete_recovery(profile, recovery, TRY(read_certificate(recovery))));
   if (!profile.shipping.enabled) return profile;
   ShippingDefaults defaults;
   if (profile.site) defaults.collector = collector_address(*profile.site, profile.role, profile.shipping.port);
   defaults.ca_path = keys.certificate("tls-ca");
-  if (std::error_code ignored; std::filesystem::exists(defaults.ca_path, ignored))
-    defaults.ca = std::string(as_text(TRY(read_file(defaults.ca_path, 64u << 10))));
+  defaults.ca = TRY(read_certificate(defaults.ca_path));
   TRY(complete_shipping(profile, defaults));
   return profile;
 }

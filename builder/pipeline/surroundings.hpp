@@ -11,7 +11,7 @@ namespace ingot::builder {
 /// them through, which every collector's certificate names; empty when there is no such plane.
 std::string collector_address(const Site& site, std::string_view role, std::uint16_t port);
 
-/// The profile with nothing left open. Errors: those of complete_shipping().
+/// The profile with nothing left open. Errors: those of complete_shipping() and complete_recovery().
 Result<Profile> complete_profile(Profile profile, const signer::KeyFolder& keys);
 
 }  // namespace ingot::builder

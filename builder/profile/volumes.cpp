@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "ingot/builder/profile.hpp"
+#include "ingot/crypto/chain.hpp"
 #include "layer.hpp"
 
 namespace ingot::builder::detail {
@@ -22,6 +24,8 @@ constexpr std::array data_folders = {std::string_view("/srv/"), std::string_view
                                      std::string_view("/var/lib/")};
 constexpr std::array packages = {std::string_view("systemd-cryptsetup"), std::string_view("systemd-repart"),
                                  std::string_view("e2fsprogs")};
+/// What encrypts a recovery key and keeps it.
+constexpr std::array recovery_packages = {std::string_view("openssl"), std::string_view("cryptsetup-bin")};
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= name_cap && text.front() >= 'a' && text.front() <= 'z' &&
@@ -49,7 +53,9 @@ Result<Volume*> named_volume(std::vector<Volume>& volumes, const TableReader& ta
   for (auto& volume : volumes)
     if (volume.name == name->value) return &volume;
   if (volumes.size() == volumes_cap) return wrong(name->at, fmt::format("more than {} volumes", volumes_cap));
-  volumes.push_back({.name = name->value, .mount = {}, .size_bytes = 0, .grow = false, .at = table.at()});
+  Volume made;
+  made.name = name->value;
+  volumes.push_back(std::move(made));
   return &volumes.back();
 }
 
@@ -59,7 +65,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
   std::vector<const Volume*> seen;
   draft.profile.volumes.reserve(volumes_cap);  // `seen` points into it
   for (const auto& table : volumes) {
-    TRY(table.only({"name", "mount", "size", "grow", "key"}));
+    TRY(table.only({"name", "mount", "size", "grow", "key", "recovery"}));
     auto* volume = TRY(named_volume(draft.profile.volumes, table));
     if (std::find(seen.begin(), seen.end(), volume) != seen.end())
       return wrong(table.at(), fmt::format("the volume \"{}\" is there twice", volume->name));
@@ -75,6 +81,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
     TRY(apply_size(volume->size_bytes, table, "size", smallest_volume_bytes));
     if (const auto grow = TRY(table.boolean("grow"))) volume->grow = grow->value;
     TRY(apply_volume_key(*volume, table));
+    if (const auto recovery = TRY(table.boolean("recovery"))) volume->recovery = recovery->value;
   }
   return {};
 }
@@ -107,7 +114,28 @@ Result<void> finish_volumes(const Draft& draft) {
   if (!profile.boot.secure_boot)
     return wrong(first.at, "volumes are sealed to Secure Boot, and [boot] has secure_boot = false",
                  "take secure_boot = false away");
-  return check_packages(draft, first.at, "[[volume]]", packages);
+  TRY(check_packages(draft, first.at, "[[volume]]", packages));
+  for (const auto& volume : profile.volumes)
+    if (volume.recovery) return check_packages(draft, volume.at, "recovery of a [[volume]]", recovery_packages);
+  return {};
 }
 
 }  // namespace ingot::builder::detail
+
+namespace ingot::builder {
+
+Result<void> complete_recovery(Profile& profile, const std::string& certificate_path, std::string_view pem) {
+  if (!profile.has_recovery()) return {};
+  const auto& at = profile.volumes.front().at;
+  if (pem.empty())
+    return detail::wrong(at, fmt::format("volumes have a recovery key, and there is no {} to encrypt it to", certificate_path),
+                         "put the operator's certificate there (`ingot keys init` makes one), or set recovery = false");
+  const auto certificate = TRY_IN(certificate_path, crypto::Certificate::from_pem(pem));
+  if (!crypto::can_receive(certificate))
+    return detail::wrong(at, fmt::format("{} is the certificate of {}, to whose key nothing can be encrypted", certificate_path, certificate.subject()),
+                         "give one of an RSA key, whose key usage has keyEncipherment or none is set");
+  profile.recovery_certificate = std::string(pem);
+  return {};
+}
+
+}  // namespace ingot::builder

@@ -282,9 +282,9 @@ Result<void> prepare_builds(const Bench& bench) {
 /// `only`: names of parts; empty: all.
 Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
   fs::create_directories(bench.work);
-  TRY(tool({bench.peers, "make"}));
-  if (only.empty() || std::any_of(only.begin(), only.end(),
-                                  [](const auto& part) { return part != "segment" && !part.starts_with("verify"); }))
+  const auto some = [&](auto&& wants) { return only.empty() || std::any_of(only.begin(), only.end(), wants); };
+  if (some([](const auto& part) { return part != "seal"; })) TRY(tool({bench.peers, "make"}));
+  if (some([](const auto& part) { return part != "segment" && part != "seal" && !part.starts_with("verify"); }))
     TRY(prepare_builds(bench));
   const std::vector<std::pair<std::string, std::function<Result<void>()>>> parts = {
       {"verity", [&] { return bench_verity(bench); }},
@@ -296,6 +296,7 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
       {"memory-large", [&] { return bench_memory_large(bench); }},
       {"verify", [&] { return bench_verify(bench); }},
       {"verify-memory", [] { return bench_verify_memory(); }},
+      {"seal", [&] { return bench_seal(bench); }},
       {"segment", [&] { return bench_segment(bench); }},
   };
   row("", "ours", "theirs", "ratio");
@@ -311,7 +312,7 @@ int main(int argc, char** argv) {
   if (argc < 3) {
     fmt::print(stderr,
                "usage: bench INGOT SOURCE "
-               "[verity|uki|cold|rebuild|roles|memory|memory-large|verify|verify-memory|segment...]\n");
+               "[verity|uki|cold|rebuild|roles|memory|memory-large|verify|verify-memory|seal|segment...]\n");
     return 3;
   }
   const std::string source = argv[2];

@@ -31,6 +31,8 @@ inline double median(std::vector<double> values) {
 Result<void> bench_verify(const Bench& bench);
 /// The proof of segmentation: shipped roles, and 50 roles of 2,000 rules.
 Result<void> bench_segment(const Bench& bench);
+/// Volume headers a second on one core.
+Result<void> bench_seal(const Bench& bench);
 /// Resident memory over a million verdicts.
 Result<void> bench_verify_memory();
 

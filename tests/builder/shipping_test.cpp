@@ -195,9 +195,9 @@ TEST_CASE("shipping: a node uploads, a collector receives, each what is theirs")
 
 TEST_CASE("storage: nothing without a data partition; with one, two mounts from which nothing runs") {
   Profile profile;
-  CHECK(render_storage(profile).files.empty());
+  CHECK(render_storage(profile).value().files.empty());
   profile.disk.data_size_bytes = std::uint64_t{2} << 30;
-  const auto part = render_storage(profile);
+  const auto part = render_storage(profile).value();
   const auto fstab = fmt::format("{}\n", fmt::join(part.fstab, "\n"));
   CHECK(contains(fstab, "/dev/disk/by-partlabel/data /var/lib/ingot ext4 nosuid,nodev,noexec"));
   CHECK(contains(fstab, "/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec"));

@@ -7,6 +7,8 @@
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/profile.hpp"
+#include "ingot/base/source.hpp"
+#include "ingot/signer/key.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
@@ -15,12 +17,28 @@ namespace {
 
 const std::string top =
     "name = \"training\"\nversion = 1\nrole = \"training\"\n"
-    "[base]\npackages = [\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\"]\n";
+    "[base]\npackages = [\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", "
+    "\"cryptsetup-bin\"]\n";
 const std::string models = "[[volume]]\nname = \"models\"\nmount = \"/srv/models\"\nsize = \"1GiB\"\n";
 const std::string state = "[[volume]]\nname = \"state\"\nmount = \"/var/lib/ingot\"\nsize = \"2GiB\"\n";
 
+/// Whom recovery keys are encrypted to, as `ingot keys init` makes it.
+const std::string& certificate() {
+  static const std::string pem = [] {
+    const auto folder = TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-test-").value();
+    const auto keys = signer::init_keys(folder.path() + "/keys").value();
+    return std::string(as_text(read_file(keys.certificate("recovery"), 1u << 16).value()));
+  }();
+  return pem;
+}
+
 class Folder {
  public:
+  Profile complete(const std::string& text) {
+    auto profile = load(text).value();
+    REQUIRE(complete_recovery(profile, "recovery.crt", certificate()));
+    return profile;
+  }
   Result<Profile> load(const std::string& text, const std::string& base = {}) {
     REQUIRE(write_file(folder_.path() + "/base.toml", as_bytes(base)));
     REQUIRE(write_file(folder_.path() + "/profile.toml", as_bytes(text)));
@@ -82,6 +100,10 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
       {"one that grows in the middle", top + models + "grow = true\n" + state, 6, "comes after it"},
       {"state twice", top + "[disk]\ndata_size = \"1GiB\"\n" + state, 8, "data_size"},
       {"no Secure Boot", top + "[boot]\nsecure_boot = false\n" + models, 8, "Secure Boot"},
+      {"no openssl",
+       "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\", \"systemd-repart\", "
+       "\"e2fsprogs\", \"cryptsetup-bin\"]\n" + models,
+       6, "recovery of a [[volume]] needs the package openssl"},
       {"no systemd-repart",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\"]\n" + models, 6,
        "needs the package systemd-repart"},
@@ -100,7 +122,7 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
 
 TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only the last one closes PCR 15") {
   Folder folder;
-  const auto part = render_initrd_volumes(folder.load(top + state + models + "grow = true\n").value());
+  const auto part = render_initrd_volumes(folder.complete(top + state + models + "grow = true\n")).value();
   const auto crypttab = file_of(part, "/etc/crypttab");
   CHECK(has_line(crypttab, "state /dev/disk/by-partlabel/state none noauto,headless=yes,tpm2-device=auto"));
   CHECK(has_line(
@@ -111,21 +133,76 @@ TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only th
   CHECK(has_line(fixed, "Encrypt=tpm2"));
   CHECK(file_of(part, "/usr/lib/ingot/repart.d/02-models.conf").find("SizeMax") == std::string::npos);
   const auto last = file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf");
-  CHECK(has_line(last, "After=ingot-volumes.service systemd-cryptsetup@state.service"));
+  CHECK(has_line(last, "After=ingot-volumes.service ingot-recovery-key-state.service ingot-recovery-key-models.service "
+                       "systemd-cryptsetup@state.service"));
   CHECK(has_line(last, "ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/models"));
-  CHECK(part.links.size() == 2);
-  CHECK(render_initrd_volumes(folder.load(top).value()).files.empty());
+  CHECK(part.links.size() == 6);
+  CHECK(render_initrd_volumes(folder.load(top).value()).value().files.empty());
+}
+
+TEST_CASE("volumes: a recovery key is made before anything is open, and nothing of it stays in memory") {
+  Folder folder;
+  const auto profile = folder.complete(top + state + models + "recovery = false\n");
+  const auto part = render_initrd_volumes(profile).value();
+  CHECK(file_of(part, "/usr/lib/ingot/recovery.crt") == certificate());
+  const auto unit = file_of(part, "/usr/lib/systemd/system/ingot-recovery-key-state.service");
+  CHECK(has_line(unit, "UMask=0077"));
+  CHECK(has_line(unit, "StandardOutput=file:/run/ingot-recovery-state.key"));
+  CHECK(unit.find("ExecStopPost=/usr/bin/rm -f /run/ingot-recovery-state.key ") != std::string::npos);
+  for (const auto& file : part.files) CHECK(file.path.find("ingot-recovery-key-models") == std::string::npos);
+  // Opening either volume waits: the last one closes PCR 15, and a running unit may have the first one's TPM slot.
+  for (const std::string name : {"state", "models"})
+    CHECK(file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@" + name + ".service.d/ingot.conf")
+              .find(" ingot-recovery-key-state.service") != std::string::npos);
+  CHECK(initrd_volume_tools(profile).size() == 4);
+  const auto without = folder.load(top + models + "recovery = false\n").value();
+  CHECK(initrd_volume_tools(without).empty());
+  CHECK(render_initrd_volumes(without).value().files.size() == 4);
+}
+
+TEST_CASE("volumes: whom a recovery key is for") {
+  Folder folder;
+  auto profile = folder.load(top + models).value();
+  const auto refused = [&](const std::string& pem) {
+    const auto done = complete_recovery(profile, "keys/recovery.crt", pem);
+    return done ? std::string() : describe(done.error());
+  };
+  CHECK(refused("").find("no keys/recovery.crt") != std::string::npos);
+  CHECK(refused("-----BEGIN NOTHING-----").find("keys/recovery.crt") != std::string::npos);
+  CHECK(refused("").find("profile.toml:6") != std::string::npos);
+  const auto keys_folder =
+      TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-test-").value();
+  const auto keys = signer::init_keys(keys_folder.path() + "/keys").value();
+  for (const auto* name : {"db", "tls-ca"}) {
+    const auto pem = read_file(keys.certificate(name), 1u << 16).value();
+    CHECK(refused(std::string(as_text(pem))).find("nothing can be encrypted") != std::string::npos);
+  }
+  CHECK(refused(certificate()).empty());
+  CHECK_FALSE(render_initrd_volumes(folder.load(top + models).value()));
+}
+
+TEST_CASE("volumes: what the verifier must find in the header is in the baseline") {
+  Folder folder;
+  const auto part = render_storage(folder.complete(top + models)).value();
+  const auto row = std::find_if(part.settings.begin(), part.settings.end(),
+                                [](const Setting& one) { return one.area == SettingArea::volume; });
+  REQUIRE(row != part.settings.end());
+  CHECK(row->name == "models");
+  CHECK(row->value.starts_with("crypt aes-xts-plain64, key 512 bits, mapped models, pcrs sha256 7+15, signed pcrs 11, "
+                               "slots systemd-recovery+ingot-recovery systemd-tpm2, recovery "));
+  const auto without = render_storage(folder.load(top + models + "recovery = false\n").value()).value();
+  CHECK(without.settings.front().value.ends_with(", slots systemd-tpm2"));
 }
 
 TEST_CASE("volumes: the node's state is on its volume, and the log with it") {
   Folder folder;
-  const auto with = render_storage(folder.load(top + state + models).value());
+  const auto with = render_storage(folder.complete(top + state + models)).value();
   REQUIRE(with.fstab.size() == 3);
   CHECK(with.fstab[0].starts_with("/dev/mapper/state /var/lib/ingot ext4 nosuid,nodev,noexec,"));
   CHECK(with.fstab[1].starts_with("/dev/mapper/models /srv/models ext4 "));
   CHECK(with.fstab[2].starts_with("/var/lib/ingot/log /var/log none bind,"));
-  CHECK(with.settings.size() == 3);
-  const auto without_state = render_storage(folder.load(top + models).value());
+  CHECK(with.settings.size() == 5);
+  const auto without_state = render_storage(folder.complete(top + models)).value();
   CHECK(without_state.fstab.size() == 1);
   CHECK(without_state.folders == std::vector<std::string>{"/srv/models"});
 }

@@ -98,7 +98,7 @@ class KeyLab {
   void render(const Volumes& volumes, const std::string& print, const std::string& url) {
     Profile profile;
     for (const auto& [name, key] : volumes)
-      profile.volumes.push_back({name, "/srv/" + name, volume_bytes, false, {}, key});
+      profile.volumes.push_back({name, "/srv/" + name, volume_bytes, false, false, {}, key});
     profile.role = "node";
     profile.links = {{.name = "mgmt", .mac = {}, .path = {}, .driver = "virtio_net", .kernel = {}, .bond = {}}};
     profile.site.emplace();
@@ -113,7 +113,8 @@ class KeyLab {
     profile.site->roles = {{.name = "node", .planes = {{"management", {}, {}}}, .at = {}}};
     profile.key_server = {url, print, "management", {}};
     fs::remove_all(file("initrd"));
-    for (const auto& one : builder::render_initrd_volumes(profile).files) {
+    const auto part = builder::render_initrd_volumes(profile).value();
+    for (const auto& one : part.files) {
       const auto path = file("initrd" + one.path);
       fs::create_directories(fs::path(path).parent_path());
       REQUIRE(write_file(path, one.content));

@@ -19,7 +19,7 @@ Profile shipping_profile(const std::string& ca) {
 }
 
 void write_files(const std::string& folder, const Profile& profile) {
-  write_part(folder, builder::render_storage(profile));
+  write_part(folder, builder::render_storage(profile).value());
   write_part(folder, builder::render_shipping(profile).value());
 }
 

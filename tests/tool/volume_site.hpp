@@ -59,6 +59,25 @@ struct SealingSite {
   Baseline image;
 };
 
+/// The real program. Its last argument is `out`.
+inline std::vector<std::string> seal_command(const Tpm& tpm, const std::string& storage_key, const std::string& out) {
+  return {std::string(INGOT_BUILD) + "/ingot",
+          "seal",
+          "--json",
+          "--srk",
+          storage_key,
+          "--baseline",
+          tpm.file("baseline.json"),
+          "--platform",
+          tpm.file("platform.json"),
+          "--key",
+          tpm.file("keys/baseline.pub"),
+          "--policy-key",
+          tpm.file("keys/pcr.pub"),
+          "--out",
+          out};
+}
+
 inline std::string digest_of(const std::string& path) {
   return to_hex(crypto::hash_source(HashAlg::sha256, *file_source(path).value()).value());
 }

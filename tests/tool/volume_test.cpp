@@ -18,24 +18,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string program = std::string(INGOT_BUILD) + "/ingot";
-
-std::vector<std::string> seal_command(const Tpm& tpm, const std::string& storage_key, const std::string& out) {
-  return {program,
-          "seal",
-          "--json",
-          "--srk",
-          storage_key,
-          "--baseline",
-          tpm.file("baseline.json"),
-          "--platform",
-          tpm.file("platform.json"),
-          "--key",
-          tpm.file("keys/baseline.pub"),
-          "--policy-key",
-          tpm.file("keys/pcr.pub"),
-          "--out",
-          out};
+/// A header in a new file; its UUID.
+std::string make_header(const codec::TpmPublic& srk, const measure::VolumePolicy& policy, const std::string& path) {
+  const auto header = signer::VolumeSealer::under(policy).value().header_for(srk).value();
+  REQUIRE(signer::header_file(header, path).value().commit_new());
+  return header.uuid;
 }
 
 struct Refusal {
@@ -47,6 +34,7 @@ Refusal refusal(const std::vector<std::string>& command) {
   const auto folder = fs::path(command.back()).parent_path();
   const auto content = [&] {
     std::set<std::string> names;
+    if (!fs::is_directory(folder) || folder.string().starts_with("/proc")) return names;
     for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().string());
     return names;
   };
@@ -67,7 +55,7 @@ TEST_CASE("volume: what is sealed by predicted values is opened by systemd on th
     site.boot(tpm);
     tpm.make_srk(algorithm);
     const auto srk = fleet::decode_public_file(tpm.read("srk.pub")).value();
-    const auto uuid = signer::make_volume_header(srk, site.policy(), tpm.file("volume")).value();
+    const auto uuid = make_header(srk, site.policy(), tpm.file("volume"));
     struct stat info {};
     REQUIRE(::stat(tpm.file("volume").c_str(), &info) == 0);
     CHECK((info.st_mode & 07777) == 0600);
@@ -108,7 +96,7 @@ TEST_CASE("volume: another machine's TPM, another command line, and other Secure
     site.boot(tpm);
     tpm.make_srk("ecc256:aes128cfb");
     const auto srk = changed == 0 ? others_srk : fleet::decode_public_file(tpm.read("srk.pub")).value();
-    REQUIRE(signer::make_volume_header(srk, site.policy(), tpm.file("volume")));
+    make_header(srk, site.policy(), tpm.file("volume"));
     fs::resize_file(tpm.file("volume"), 24u << 20);
     if (changed != 0) tpm.extend(changed);
     const auto done = unlock(tpm);
@@ -169,6 +157,44 @@ TEST_CASE("seal: what cannot be opened later is refused before anything is writt
   std::erase_if(without.events, [](const ExpectedEvent& one) { return one.cause == ".pcrpkey"; });
   site.write(tpm, "without.json", codec::encode_baseline_statement(without));
   refused(baseline, tpm.file("without.json"), 3, "has no .pcrpkey section");
+  refused(storage_key, tpm.file("none.srk.pub"), 3, "No such file");
+  refused(storage_key, "/proc/self/mem/x", 3, "Not a directory");
+  refused(result, tpm.file("nowhere/new.header.img"), 3, "No such file");
+  refused(result, "/proc/new.header.img", 3, "creating /proc/new.header.img");
+  fs::create_symlink("nowhere", tpm.file("dangling"));
+  refused(result, tpm.file("dangling"), 3, "exists");
+  fs::create_symlink("loop", tpm.file("loop"));
+  refused(storage_key, tpm.file("loop"), 3, "symbolic links");
+  // Signed, but by somebody else.
+  const Tpm other;
+  const SealingSite others(other);
+  refused(baseline, other.file("baseline.json"), 2, "baseline.json");
+  refused(platform, other.file("platform.json"), 2, "platform.json");
+  refused(policy_key, other.file("keys/pcr.pub"), 2, "is not the one of training version 1");
+  // Folders.
+  fs::create_directory(tpm.file("empty"));
+  refused(storage_key, tpm.file("empty"), 3, "holds no NODE.srk.pub");
+  fs::create_directory(tpm.file("nameless"));
+  tpm.write("nameless/.srk.pub", tpm.read("srk.pub"));
+  refused(storage_key, tpm.file("nameless"), 3, "has the name of no node");
+  fs::create_directories(tpm.file("folder/gpu-1.srk.pub"));
+  refused(storage_key, tpm.file("folder"), 3, "gpu-1.srk.pub");
+  fs::create_directory(tpm.file("good"));
+  tpm.write("good/gpu-1.srk.pub", tpm.read("srk.pub"));
+  auto many = good;
+  many.at(storage_key) = tpm.file("good");
+  for (const auto* into : {"srk.pub", "srk.pub/headers"}) {
+    many.at(result) = tpm.file(into);
+    const auto told = refusal(many);
+    INFO(into << ": " << told.message);
+    CHECK(told.exit_code == 3);
+  }
+  fs::create_directory(tpm.file("headers"));
+  tpm.write("headers/gpu-1.header.img", {});
+  many.at(result) = tpm.file("headers");
+  const auto told = refusal(many);
+  CHECK(told.exit_code == 3);
+  CHECK(told.message.find("gpu-1.header.img exists") != std::string::npos);
   // One bad key of many.
   fs::create_directory(tpm.file("nodes"));
   tpm.write("nodes/gpu-1.srk.pub", tpm.read("srk.pub"));

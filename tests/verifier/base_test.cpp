@@ -370,6 +370,35 @@ TEST_CASE("source: files of /proc, which say that they are empty, are read whole
   CHECK_FALSE(read_file("/proc/self/status", 1u << 20).value().empty());
 }
 
+TEST_CASE("output: of many new files each is whole or absent, and none replaces another") {
+  const Scratch scratch;
+  const auto drafts = [&](const std::vector<std::string>& names) {
+    std::vector<OutputFile> files;
+    for (const auto& name : names) {
+      files.push_back(OutputFile::create(scratch / name.c_str(), 0600).value());
+      REQUIRE(files.back().write(as_bytes(name)));
+    }
+    return files;
+  };
+  const auto text_of = [&](const std::string& name) {
+    const auto file = read_file(scratch / name.c_str(), 100);
+    return file ? std::string(as_text(*file)) : std::string("absent");
+  };
+  REQUIRE(commit_all_new({}));
+  REQUIRE(commit_all_new(drafts({"one"})));
+  REQUIRE(commit_all_new(drafts({"two", "three"})));
+  CHECK(scratch.entries() == 3);
+  CHECK(text_of("three") == "three");
+  REQUIRE(write_file(scratch / "taken", as_bytes("old")));
+  const auto refused = commit_all_new(drafts({"four", "taken", "five"}));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::usage);
+  CHECK(text_of("four") == "four");
+  CHECK(text_of("taken") == "old");
+  CHECK(text_of("five") == "absent");
+  CHECK(scratch.entries() == 5);  // no drafts
+}
+
 TEST_CASE("output: nothing under the final name before commit, nothing left behind without it") {
   const Scratch scratch;
   REQUIRE(write_file(scratch / "f", as_bytes("old")));

@@ -143,6 +143,12 @@ TEST_CASE("public key: damaged DER and PEM are malformed, with OpenSSL's reasons
   auto off_curve = base64(v::ec_spki);
   off_curve.back() ^= 1;
   CHECK_FALSE(PublicKey::from_spki_der(off_curve));
+  // A point is the end of the structure around it.
+  const auto point_of = [](const Buffer& der) { return Bytes(der).last(65); };
+  CHECK(PublicKey::from_ec_point("P-256", point_of(base64(v::ec_spki)))->spki_der() == base64(v::ec_spki));
+  CHECK(PublicKey::from_ec_point("P-256", point_of(off_curve)).error().code == ErrorCode::malformed);
+  CHECK_FALSE(PublicKey::from_ec_point("P-384", point_of(base64(v::ec_spki))));
+  CHECK_FALSE(PublicKey::from_ec_point("P-256", {}));
 
   const std::string pem = v::rsa_pem;
   const std::pair<const char*, std::string> rows[] = {{"empty", ""},

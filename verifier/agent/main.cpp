@@ -21,6 +21,7 @@
 #include "queue.hpp"
 #include "report.hpp"
 #include "target.hpp"
+#include "volumes.hpp"
 
 namespace {
 
@@ -42,6 +43,11 @@ constexpr const char* help_text =
     "reached;\n"
     "                                                                   without a name: is the file of nodes right?\n"
     "  ingot-agent report [--out FILE]                                  what is in force here, for people\n"
+    "  ingot-agent recovery-needed --device PATH --recipient HEX --flag FILE\n"
+    "                                                                   in the initrd: makes FILE when the volume has no\n"
+    "                                                                   recovery key for this certificate\n"
+    "  ingot-agent recovery-token --device PATH --recipient HEX --message FILE [--out FILE]\n"
+    "                                                                   token that keeps the encrypted key\n"
     "  ingot-agent --version\n"
     "\n"
     "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
@@ -54,6 +60,7 @@ constexpr const char* help_text =
     "As process 1 it is the whole user space of a probe: it reports and powers the machine off.\n";
 constexpr const char* help_hint = "see ingot-agent --help";
 constexpr std::size_t nonce_cap_bytes = 64;
+constexpr std::uint64_t recovery_message_cap_bytes = 64u << 10;
 constexpr double port_wait_seconds = 30;
 
 using Options = std::map<std::string, std::string>;
@@ -63,35 +70,27 @@ int report(const Error& error) {
   return exit_status(error.code);
 }
 
-/// The commands, and the options that each takes.
-const std::map<std::string, std::set<std::string>> commands = {
-    {"evidence", {"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}},
-    {"report", {"--out"}},
-    {"identity", {"--key", "--out", "--tpm"}},
-    {"activate", {"--challenge", "--out", "--tpm"}},
-    {"queue", {"--journal", "--state", "--limit", "--percent", "--metrics"}},
-    {"alerts", {"--node", "--socket", "--state"}},
-    {"target", {"--ranges", "--nodes", "--name"}}};
-
-Result<Options> parse_options(const std::string& command, int argc, char** argv) {
-  const auto known = commands.find(command);
-  if (known == commands.end()) return fail(ErrorCode::usage, fmt::format("unknown command {}", command), help_hint);
+Result<Options> parse_options(const std::string& command, const std::set<std::string>& known, int argc, char** argv) {
   Options options;
   for (int i = 2; i < argc; i += 2) {
     const std::string name = argv[i];
-    if (!known->second.contains(name)) return fail(ErrorCode::usage, fmt::format("unknown option {}", name), help_hint);
+    if (!known.contains(name)) return fail(ErrorCode::usage, fmt::format("unknown option {}", name), help_hint);
     if (i + 1 >= argc) return fail(ErrorCode::usage, fmt::format("{} needs a value", name), help_hint);
     if (!options.emplace(name, argv[i + 1]).second)
       return fail(ErrorCode::usage, fmt::format("{} is given twice", name), help_hint);
   }
-  if (command == "activate" && !options.contains("--challenge"))
-    return fail(ErrorCode::usage, "--challenge is missing", help_hint);
   if (command != "evidence") return options;
   if (options.contains("--port") + options.contains("--nonce") + options.contains("--nonce-file") != 1)
     return fail(ErrorCode::usage, "give one of --nonce, --nonce-file and --port", help_hint);
   if (options.contains("--port") && options.contains("--out"))
     return fail(ErrorCode::usage, "--port answers on the port; --out has no part in it", help_hint);
   return options;
+}
+
+Result<void> check_given(const Options& options, std::initializer_list<const char*> names) {
+  for (const auto* name : names)
+    if (!options.contains(name)) return fail(ErrorCode::usage, fmt::format("{} is missing", name), help_hint);
+  return {};
 }
 
 Result<codec::KeyKind> key_of(Options& options) {
@@ -138,11 +137,11 @@ Result<void> run_evidence(Options options) {
   return deliver(codec::encode_evidence(TRY(agent::gather(wanted))), options["--out"]);
 }
 
-Result<void> run_report(const Options& options) {
+Result<void> run_report(Options options) {
   std::string text;
   for (const auto& [name, part] : agent::make_report().parts)
     text += fmt::format("=== {}\n{}{}", name, part, part.empty() || part.back() != '\n' ? "\n" : "");
-  return deliver(text, options.contains("--out") ? options.at("--out") : "");
+  return deliver(text, options["--out"]);
 }
 
 Result<void> run_identity(Options options) {
@@ -152,6 +151,7 @@ Result<void> run_identity(Options options) {
 }
 
 Result<void> run_activate(Options options) {
+  TRY(check_given(options, {"--challenge"}));
   const auto text = TRY(read_file(options["--challenge"], codec::enrolment_document_cap_bytes));
   const auto challenge = TRY_IN(options["--challenge"], codec::decode_challenge(text));
   auto tpm = TRY(agent::TpmDevice::open(options["--tpm"]));
@@ -168,8 +168,7 @@ Result<std::uint64_t> number_of(const Options& options, const std::string& name,
 }
 
 Result<void> run_queue(Options options) {
-  for (const auto* name : {"--journal", "--state", "--limit"})
-    if (!options.contains(name)) return fail(ErrorCode::usage, fmt::format("{} is missing", name), help_hint);
+  TRY(check_given(options, {"--journal", "--state", "--limit"}));
   options.emplace("--percent", "75");
   agent::QueueOptions wanted{options["--journal"], options["--state"], options["--metrics"]};
   wanted.limit_bytes = TRY(number_of(options, "--limit", UINT64_MAX));
@@ -183,9 +182,38 @@ Result<void> run_target(Options options) {
   return deliver(TRY(agent::run_target({options["--ranges"], options["--nodes"], options["--name"]})), "");
 }
 
+Result<void> run_recovery_token(Options options) {
+  TRY(check_given(options, {"--device", "--recipient", "--message"}));
+  auto message = TRY(read_file(options["--message"], recovery_message_cap_bytes));
+  return deliver(TRY(agent::recovery_token(options["--device"], {options["--recipient"], std::move(message)})),
+                 options["--out"]);
+}
+
 Result<void> run_alerts(Options options) {
   return agent::run_alerts({options["--node"], options["--socket"], options["--state"]});
 }
+
+Result<void> run_recovery_needed(Options options) {
+  TRY(check_given(options, {"--device", "--recipient", "--flag"}));
+  if (!TRY(agent::needs_recovery_key(options["--device"], options["--recipient"]))) return {};
+  return write_file(options["--flag"], {});
+}
+
+struct Command {
+  std::set<std::string> options;
+  Result<void> (*run)(Options);
+};
+const std::map<std::string, Command> commands = {
+    {"evidence",
+     {{"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}, run_evidence}},
+    {"report", {{"--out"}, run_report}},
+    {"recovery-needed", {{"--device", "--recipient", "--flag"}, run_recovery_needed}},
+    {"recovery-token", {{"--device", "--recipient", "--message", "--out"}, run_recovery_token}},
+    {"identity", {{"--key", "--out", "--tpm"}, run_identity}},
+    {"activate", {{"--challenge", "--out", "--tpm"}, run_activate}},
+    {"queue", {{"--journal", "--state", "--limit", "--percent", "--metrics"}, run_queue}},
+    {"alerts", {{"--node", "--socket", "--state"}, run_alerts}},
+    {"target", {{"--ranges", "--nodes", "--name"}, run_target}}};
 
 }  // namespace
 
@@ -195,14 +223,11 @@ int main(int argc, char** argv) {
   if (command == "--version") return std::puts(INGOT_VERSION) < 0 ? 3 : 0;
   if (command == "--help" || command == "-h")
     return std::fputs(help_text, argc > 1 ? stdout : stderr) < 0 || argc < 2 ? 3 : 0;
-  auto options = parse_options(command, argc, argv);
+  const auto known = commands.find(command);
+  if (known == commands.end())
+    return report(Error{ErrorCode::usage, fmt::format("unknown command {}", command), help_hint, {}, {}});
+  auto options = parse_options(command, known->second.options, argc, argv);
   if (!options) return report(options.error());
-  const auto done = command == "evidence"   ? run_evidence(*std::move(options))
-                    : command == "report"   ? run_report(*options)
-                    : command == "identity" ? run_identity(*std::move(options))
-                    : command == "queue"    ? run_queue(*std::move(options))
-                    : command == "alerts"   ? run_alerts(*std::move(options))
-                    : command == "target"   ? run_target(*std::move(options))
-                                            : run_activate(*std::move(options));
+  const auto done = known->second.run(*std::move(options));
   return done ? 0 : report(done.error());
 }

@@ -11,6 +11,7 @@
 #include "ingot/base/source.hpp"
 #include "ingot/codec/report.hpp"
 #include "tool_answer.hpp"
+#include "volumes.hpp"
 
 namespace ingot::agent {
 namespace {
@@ -116,6 +117,7 @@ const std::vector<Part>& parts() {
       {"udp6", [] { return of_file("/proc/net/udp6"); }},
       {"unit_files", [] { return of_tool("unit_files"); }},
       {"units", [] { return of_tool("units"); }},
+      {"volumes", report_volumes},
   };
   return all;
 }

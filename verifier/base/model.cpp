@@ -167,6 +167,8 @@ constexpr KindRow kind_rows[] = {
      "The profile sets something that the node does not have, or does not report."},
     {FindingKind::setting_unexpected, "setting-unexpected",
      "The node reports a rule, user, socket, module, unit or mount that the profile does not have."},
+    {FindingKind::volume_differs, "volume-differs",
+     "An encrypted volume is sealed under another policy, is not the one that the node had, or was not opened first."},
 };
 
 const KindRow& row_of(FindingKind kind) { return kind_rows[static_cast<std::size_t>(kind)]; }
@@ -183,7 +185,7 @@ std::vector<FindingKind> finding_kinds() {
 
 namespace {
 
-constexpr std::array<std::pair<SettingArea, std::string_view>, 13> area_names = {
+constexpr std::array<std::pair<SettingArea, std::string_view>, 14> area_names = {
     {{SettingArea::sshd, "sshd"},
      {SettingArea::sysctl, "sysctl"},
      {SettingArea::kernel_parameter, "kernel-parameter"},
@@ -196,6 +198,7 @@ constexpr std::array<std::pair<SettingArea, std::string_view>, 13> area_names = 
      {SettingArea::socket, "socket"},
      {SettingArea::mount, "mount"},
      {SettingArea::security_module, "security-module"},
+     {SettingArea::volume, "volume"},
      {SettingArea::file, "file"}}};
 
 }  // namespace

@@ -8,7 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
+
+#include "ingot/base/descriptor.hpp"
 
 namespace ingot {
 namespace {
@@ -105,12 +108,29 @@ Result<void> OutputFile::commit_new() { return commit_with(RENAME_NOREPLACE); }
 
 Result<void> OutputFile::commit_with(unsigned rename_flags) {
   if (::fsync(fd_) != 0) return fail(io_error(fmt::format("writing {}", path_), errno));
+  return rename_to(rename_flags);
+}
+
+Result<void> OutputFile::rename_to(unsigned rename_flags) {
   if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), rename_flags) != 0) {
     if (errno == EEXIST)
       return fail(ErrorCode::usage, fmt::format("{} exists", path_), "move it away, or choose another name");
     return fail(io_error(fmt::format("creating {}", path_), errno));
   }
   ::close(std::exchange(fd_, -1));
+  return {};
+}
+
+Result<void> commit_all_new(std::vector<OutputFile> files) {
+  if (files.empty()) return {};
+  // The first was opened before the others were written: their errors are told to it.
+  const auto& first = files.front();
+  const auto folder = std::filesystem::path(first.path_).parent_path().string();
+  const int synced = files.size() == 1 ? ::fsync(first.fd_) : ::syncfs(first.fd_);
+  if (synced != 0) return fail(io_error(fmt::format("writing {}", first.path_), errno));
+  for (auto& file : files) TRY(file.rename_to(RENAME_NOREPLACE));
+  const Descriptor names(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!names.is_open() || ::fsync(names.get()) != 0) return fail(io_error(fmt::format("writing {}", folder), errno));
   return {};
 }
 

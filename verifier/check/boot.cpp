@@ -272,6 +272,7 @@ Result<Verdict> BootChecker::check(const NodeQuestion& question, const Evidence&
   TRY(check_ima(policy, question, evidence, judgement.banks, ima, verdict));
   // 4. Is what the profile sets in force, by the node's own word?
   judge_settings(*golden.baseline, evidence, verdict);
+  check_volumes(golden, question, evidence, judgement.first, verdict);
   // 5. If the boot differs: is it a release that we know? Then that comes first.
   if (logs && !judgement.is_clean())
     if (auto other = name_other_release(golden, evidence, *logs))

@@ -193,6 +193,14 @@ void read_machine_ids(const Logs& logs, LogJudgement& out) {
   }
 }
 
+std::optional<FirstOfNode> first_of_node(const Logs& logs) {
+  const auto& events = logs.events_of(machine_pcr);
+  if (events.empty()) return std::nullopt;
+  const auto digest = events.front()->digests.find(HashAlg::sha256);
+  return FirstOfNode{std::string(as_text(events.front()->data)),
+                     digest == events.front()->digests.end() ? "" : to_hex(digest->second)};
+}
+
 /// What no habit of firmware explains is a finding; the rest is told.
 void check_log_grammar(const Logs& logs, LogJudgement::Part& verdict) {
   if (!logs.has_firmware_log()) return;
@@ -220,6 +228,7 @@ LogJudgement judge_logs(const Policy& policy, const Evidence& evidence, const Lo
   for (const auto pcr : report_order) judge.judge(pcr);
   check_log_grammar(logs, out.boot);
   read_machine_ids(logs, out);
+  out.first = first_of_node(logs);
   std::stable_sort(out.pcrs.begin(), out.pcrs.end(),
                    [](const auto& a, const auto& b) { return std::pair(a.bank, a.pcr) < std::pair(b.bank, b.pcr); });
   return out;

@@ -4,6 +4,7 @@
 
 #include "logs.hpp"
 #include "policy.hpp"
+#include "volumes.hpp"
 
 namespace ingot::check {
 
@@ -16,6 +17,7 @@ struct LogJudgement {
   Part bank;                             ///< about the banks themselves
   Part boot;                             ///< about replay, events, values and the log's grammar
   std::vector<std::string> machine_ids;  ///< that systemd measured into PCR 15, in order
+  std::optional<FirstOfNode> first;      ///< of PCR 15
   std::vector<Verdict::PcrLine> pcrs;
   std::vector<Verdict::Link> chain;
 

@@ -27,6 +27,7 @@ constexpr AreaRow areas[] = {{SettingArea::sshd, judge_sshd, false},
                              {SettingArea::socket, judge_sockets, true},
                              {SettingArea::mount, judge_mounts, false},
                              {SettingArea::security_module, judge_security_modules, false},
+                             {SettingArea::volume, judge_volumes, false},
                              {SettingArea::file, judge_files, false}};
 
 constexpr const char* own_word = "the node's own word, which no TPM vouches for";

@@ -57,6 +57,7 @@ void judge_accounts(AreaJudge& judge, const Rows& rows);
 void judge_sockets(AreaJudge& judge, const Rows& rows);
 void judge_mounts(AreaJudge& judge, const Rows& rows);
 void judge_security_modules(AreaJudge& judge, const Rows& rows);
+void judge_volumes(AreaJudge& judge, const Rows& rows);
 void judge_files(AreaJudge& judge, const Rows& rows);
 
 /// The facts that a value lists, without the white space around them.

@@ -234,6 +234,26 @@ Result<std::map<std::string, std::vector<std::string>>> decode_facts(std::string
   return facts;
 }
 
+Result<std::vector<ReportedVolume>> decode_volumes(std::string_view text) {
+  std::vector<ReportedVolume> volumes;
+  for (const auto& [device, facts] : TRY(decode_facts(text))) {
+    ReportedVolume volume;
+    volume.device = device;
+    std::string_view header;
+    for (const std::string_view fact : facts) {
+      const auto name = fact.substr(0, fact.find(' '));
+      const auto value = fact.substr(std::min(name.size() + 1, fact.size()));
+      if (name == "label") volume.label = value;
+      if (name == "uuid") volume.uuid = value;
+      if (name == "mapped") volume.mapped.append(volume.mapped.empty() ? "" : ",").append(value);
+      if (name == "header") header = value;
+    }
+    volume.header = TRY_IN(device, decode_luks_json(header));
+    volumes.push_back(std::move(volume));
+  }
+  return volumes;
+}
+
 Result<std::string> decode_choice(std::string_view text) {
   const auto open = text.find('['), close = text.find(']');
   if (open == text.npos || close == text.npos || close < open)

@@ -39,7 +39,8 @@ Result<Digests> read_values(const json::Value& object) {
 Result<NodeState> read_state(const json::Value& document) {
   if (TRY(json::text(document, "format")) != node_state_format)
     return fail(ErrorCode::unsupported, fmt::format("not a document of format \"{}\"", node_state_format));
-  TRY(json::only(document, {"format", "node", "reset_count", "restart_count", "clock_ms", "ima_count", "ima_values"}));
+  TRY(json::only(document, {"format", "node", "reset_count", "restart_count", "clock_ms", "ima_count", "ima_values",
+                           "volumes"}));
   NodeState state;
   state.node = TRY(json::text(document, "node"));
   state.reset_count = TRY(number32(document, "reset_count"));
@@ -47,6 +48,10 @@ Result<NodeState> read_state(const json::Value& document) {
   state.clock_ms = TRY(json::number(document, "clock_ms"));
   state.ima_count = TRY(json::number(document, "ima_count"));
   state.ima_values = TRY(read_values(*TRY(json::member(document, "ima_values"))));
+  if (const auto* volumes = json::find(document, "volumes")) {
+    if (!volumes->is_object()) return fail(ErrorCode::malformed, "\"volumes\" is not an object");
+    for (const auto& [name, value] : volumes->items()) state.volumes[name] = TRY(json::text(*volumes, name.c_str()));
+  }
   return state;
 }
 
@@ -55,13 +60,14 @@ Result<NodeState> read_state(const json::Value& document) {
 std::string encode_node_state(const NodeState& state) {
   auto values = json::Value::object();
   for (const auto& [alg, value] : state.ima_values) values[to_text(alg)] = to_hex(value);
-  const json::Value document{{"format", node_state_format},
+  json::Value document{{"format", node_state_format},
                              {"node", state.node},
                              {"reset_count", state.reset_count},
                              {"restart_count", state.restart_count},
                              {"clock_ms", state.clock_ms},
                              {"ima_count", state.ima_count},
                              {"ima_values", values}};
+  if (!state.volumes.empty()) document["volumes"] = state.volumes;
   return json::write(document);
 }
 

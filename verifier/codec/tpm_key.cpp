@@ -17,11 +17,6 @@ constexpr std::uint8_t der_sequence = 0x30;
 // RFC 3279, "Algorithm Identifiers": whole AlgorithmIdentifier contents.
 constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7,
                                            0x0D, 0x01, 0x01, 0x01, 0x05, 0x00};
-constexpr std::uint8_t ec_public_key[] = {0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
-// RFC 5480, "Named Curve".
-constexpr std::uint8_t oid_p256[] = {0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
-constexpr std::uint8_t oid_p384[] = {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22};
-constexpr std::uint8_t oid_p521[] = {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x23};
 
 /// X.690, "Length octets": the shortest form, as DER wants it. Precondition: content below 64 KiB.
 Buffer der(std::uint8_t tag, Bytes content) {
@@ -45,17 +40,17 @@ Buffer der_unsigned(Bytes number) {
 }
 
 struct Curve {
-  Bytes oid;
+  const char* name;  ///< OpenSSL's
   std::size_t size_bytes = 0;
 };
 Result<Curve> curve_of(TpmCurve curve) {
   switch (curve) {
     case TpmCurve::p256:
-      return Curve{oid_p256, 32};
+      return Curve{"P-256", 32};
     case TpmCurve::p384:
-      return Curve{oid_p384, 48};
+      return Curve{"P-384", 48};
     case TpmCurve::p521:
-      return Curve{oid_p521, 66};
+      return Curve{"P-521", 66};
   }
   return fail(ErrorCode::unsupported, fmt::format("elliptic curve 0x{:04x}; NIST P-256, P-384 and P-521 are handled",
                                                   static_cast<std::uint16_t>(curve)));
@@ -82,7 +77,7 @@ Result<crypto::PublicKey> to_key(const TpmEcc& key) {
   // SEC 1, "Elliptic-Curve-Point-to-Octet-String Conversion", uncompressed.
   Writer point;
   point.u8(0x04).fill(curve.size_bytes - key.x.size()).bytes(key.x).fill(curve.size_bytes - key.y.size()).bytes(key.y);
-  return crypto::PublicKey::from_spki_der(spki(Writer{}.bytes(ec_public_key).bytes(curve.oid).view(), point.view()));
+  return crypto::PublicKey::from_ec_point(curve.name, point.view());
 }
 
 }  // namespace

@@ -76,6 +76,20 @@ Result<PublicKey> PublicKey::from_spki_der(Bytes der) {
   return make_key(std::move(key));
 }
 
+Result<PublicKey> PublicKey::from_ec_point(const char* curve, Bytes point) {
+  OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, const_cast<char*>(curve), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, const_cast<std::uint8_t*>(point.data()), point.size()),
+      OSSL_PARAM_construct_end()};
+  const std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  EVP_PKEY* key = nullptr;
+  if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+    return fail(openssl_error(ErrorCode::malformed, fmt::format("not a point of the curve {}", curve)));
+  return make_key(KeyHandle(key));
+}
+
 Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
   const auto bio = TRY(read_only(pem));
   KeyHandle key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));

@@ -74,6 +74,13 @@ bool allows_usage(const Certificate& certificate, const char* oid) {
   return false;
 }
 
+bool can_receive(const Certificate& certificate) {
+  const auto handle = handle_of(certificate);
+  const auto usage = X509_get_key_usage(handle.get());  // UINT32_MAX without the extension
+  const auto* key = X509_get0_pubkey(handle.get());
+  return key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && (usage & KU_KEY_ENCIPHERMENT) != 0;
+}
+
 bool is_authority(const Certificate& certificate) {
   constexpr int by_basic_constraints = 1;  // X509_check_ca(3); the other answers are of certificates before X.509 v3
   return X509_check_ca(handle_of(certificate).get()) == by_basic_constraints;

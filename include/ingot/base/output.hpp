@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "ingot/base/bytes.hpp"
 #include "ingot/base/result.hpp"
@@ -35,11 +36,17 @@ class OutputFile {
  private:
   OutputFile(int fd, std::string path, std::string temporary);
   Result<void> commit_with(unsigned rename_flags);
+  Result<void> rename_to(unsigned rename_flags);
+  friend Result<void> commit_all_new(std::vector<OutputFile> files);
   int fd_;
   std::string path_;
   std::string temporary_;
   std::uint64_t at_ = 0;
 };
+
+/// commit_new() for many files of one folder, with one sync of the file system instead of one for each. They are on the
+/// disk, and so are their names, when this returns. At an error some may have their names, and those are whole.
+Result<void> commit_all_new(std::vector<OutputFile> files);
 
 /// create + write + commit.
 Result<void> write_file(const std::string& path, Bytes bytes, unsigned mode = 0644);

@@ -38,11 +38,17 @@ struct ConfigPart {
 };
 
 /// The node's state (the volume for /var/lib/ingot, or the data partition of disk.data_size): /var/lib/ingot and
-/// /var/log on it. And where the other volumes are mounted. Nothing without any of them.
-ConfigPart render_storage(const Profile& profile);
+/// /var/log on it. And where the other volumes are mounted, and what their headers must say. Nothing without any of
+/// them. Error (internal) when complete_recovery() was not called before.
+Result<ConfigPart> render_storage(const Profile& profile);
 /// What the initrd needs to make the profile's volumes on a first boot and to open them on each: definitions of
 /// systemd-repart, crypttab, units. Nothing without volumes. builder/config/volumes.md says what happens when.
-ConfigPart render_initrd_volumes(const Profile& profile);
+/// Error (internal) when complete_recovery() was not called before.
+Result<ConfigPart> render_initrd_volumes(const Profile& profile);
+/// Programs of the base tree that these units start and that an initrd does not have anyway.
+std::vector<std::string> initrd_volume_tools(const Profile& profile);
+/// Where the units have ingot-agent, in the initrd as in the system.
+inline constexpr std::string_view initrd_agent_path = "/usr/lib/ingot/ingot-agent";
 /// What the initrd takes of the base tree for volumes whose key is on a key server; nothing without such a volume.
 struct VolumeKeyNeeds {
   std::vector<std::string> files;    ///< all of them are needed, with their libraries

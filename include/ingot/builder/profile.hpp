@@ -22,5 +22,8 @@ struct ShippingDefaults {
 /// Fills in what [shipping] leaves open. Errors (malformed, at the table): nobody names a collector, nobody has the
 /// authority that its certificate and those of the nodes come from; at `ca_path`: it is no authority's certificate.
 Result<void> complete_shipping(Profile& profile, const ShippingDefaults& defaults);
+/// Whom the recovery keys of the profile's volumes are encrypted to, by recovery.crt of the key folder (PEM; empty: there
+/// is none). Errors (malformed): a volume has recovery and there is no certificate, or none that can be encrypted to.
+Result<void> complete_recovery(Profile& profile, const std::string& certificate_path, std::string_view pem);
 
 }  // namespace ingot::builder

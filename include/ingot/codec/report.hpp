@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ingot/base/result.hpp"
+#include "ingot/codec/luks_header.hpp"
 #include "ingot/model/digest.hpp"
 #include "ingot/model/report.hpp"
 
@@ -100,6 +101,17 @@ Result<void> add_unit_files(std::string_view text, std::map<std::string, Reporte
 /// Lines of tab-separated fields that the agent writes itself: the first is the name, the others are facts about it
 /// ("uid 0", "password locked"). Parts accounts, groups, ipe and files.
 Result<std::map<std::string, std::vector<std::string>>> decode_facts(std::string_view text);
+
+/// Part volumes: each LUKS2 volume that the node has, in use or not.
+struct ReportedVolume {
+  std::string device;
+  std::string label;   ///< of the partition; may be empty
+  std::string uuid;
+  std::string mapped;  ///< name under which it is open, several parted by a comma; empty: it is closed
+  LuksHeader header;
+  bool operator==(const ReportedVolume&) const = default;
+};
+Result<std::vector<ReportedVolume>> decode_volumes(std::string_view text);
 
 /// "none [integrity] confidentiality": the chosen word.
 Result<std::string> decode_choice(std::string_view text);

@@ -26,6 +26,10 @@ bool allows_usage(const Certificate& certificate, const char* oid);
 /// True for a certificate that may sign others (RFC 5280, "Basic Constraints" and "Key Usage").
 bool is_authority(const Certificate& certificate);
 
+/// True for a certificate of an RSA key that messages may be encrypted to (RFC 5280, "Key Usage": keyEncipherment, or
+/// no usage named at all).
+bool can_receive(const Certificate& certificate);
+
 /// Size of the DER element that the bytes start with (ITU-T X.690, "Length octets"); nothing when they are none, or
 /// when it is longer than they are.
 std::optional<std::size_t> der_element_size(Bytes bytes);

@@ -47,6 +47,7 @@ enum class FindingKind {
   setting_differs,
   setting_missing,
   setting_unexpected,
+  volume_differs,
 };
 /// "event-differs": stable and machine-readable.
 std::string to_text(FindingKind kind);
@@ -79,6 +80,8 @@ struct NodeState {
   std::uint64_t clock_ms = 0;
   std::uint64_t ima_count = 0;  ///< entries of the IMA list that were judged
   Digests ima_values;           ///< PCR 10 after them
+  /// Which volumes the node has: what knows each one's key, by the partition's label. Empty: none was seen.
+  std::map<std::string, std::string> volumes = {};
   bool operator==(const NodeState&) const = default;
 };
 

@@ -98,6 +98,7 @@ struct Volume {
   std::string mount;             ///< absolute, below one of a few folders that hold data
   std::uint64_t size_bytes = 0;  ///< multiple of 1 MiB
   bool grow = false;             ///< takes what a larger disk has left
+  bool recovery = true;          ///< has a second key, encrypted to the operator's certificate
   TextLocation at;
   std::vector<KeyProvider> key = {KeyProvider::tpm};  ///< never empty, each at most once; all of them are needed
 };
@@ -177,6 +178,8 @@ struct Profile {
   } bastion;
   std::vector<Volume> volumes;          ///< in the order of their partitions
   std::optional<KeyServer> key_server;  ///< there where a volume's key needs it
+  /// PEM, whom recovery keys of volumes are encrypted to; complete_recovery() takes it from the key folder.
+  std::string recovery_certificate;
   std::vector<ExtraFile> files;
   Hardening hardening;
   Ssh ssh;
@@ -190,6 +193,11 @@ struct Profile {
     for (const auto& volume : volumes)
       if (volume.mount == state_mount) return &volume;
     return nullptr;
+  }
+  [[nodiscard]] bool has_recovery() const {
+    for (const auto& volume : volumes)
+      if (volume.recovery) return true;
+    return false;
   }
   /// At least as many bytes are there for the node's state; 0: nothing of it outlives a boot.
   [[nodiscard]] std::uint64_t state_bytes() const {

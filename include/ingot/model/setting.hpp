@@ -23,6 +23,7 @@ enum class SettingArea {
   socket,            ///< a listening socket: "tcp 0.0.0.0:443"
   mount,             ///< a mount point and its options
   security_module,   ///< lockdown, IPE, LSM list
+  volume,            ///< an encrypted volume: its header, by the partition's label
   file,              ///< a file's owner and mode, or its digest
 };
 std::string to_text(SettingArea area);

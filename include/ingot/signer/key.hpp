@@ -34,7 +34,9 @@ class SigningKey {
 
 /// Files of a key folder made by `ingot keys init`:
 /// PK, KEK, db (.key, .crt PEM; RSA-2048 X.509), pcr (.key, .pub PEM; RSA-2048), baseline (.key, .pub PEM; Ed25519),
-/// verdict (.key, .pub PEM; EC P-256), tls-ca (.key, .crt PEM; EC P-256 X.509 authority; may be missing), owner.guid.
+/// verdict (.key, .pub PEM; EC P-256), tls-ca (.key, .crt PEM; EC P-256 X.509 authority; may be missing), recovery
+/// (.key, .crt PEM; RSA-3072 X.509 that recovery keys of volumes are encrypted to; the key, or both, may be missing),
+/// owner.guid.
 struct KeyFolder {
   std::string path;
   [[nodiscard]] std::string key(std::string_view name) const { return path + "/" + std::string(name) + ".key"; }

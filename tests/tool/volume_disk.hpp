@@ -1,0 +1,63 @@
+// A cast disk with room for volumes, and the systemd-repart of Debian 13 that makes them of what we put into the
+// initrd.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "ingot/builder/config.hpp"
+#include "ingot/builder/image.hpp"
+#include "volume_site.hpp"
+
+namespace ingot::test {
+
+inline constexpr std::uint64_t mebibyte = 1u << 20;
+
+inline Profile profile_with_volumes() {
+  Profile profile;
+  profile.volumes = {{"state", state_mount, 64 * mebibyte, false, false, {}},
+                     {"models", "/srv/models", 64 * mebibyte, true, false, {}}};
+  return profile;
+}
+
+/// A cast disk with room for the volumes, and what the initrd has of them.
+inline void cast(const Tpm& tpm, const Profile& profile) {
+  std::uint64_t room_bytes = 0;
+  for (const auto& volume : profile.volumes) room_bytes += volume.size_bytes;
+  const auto guid = parse_guid("11111111-2222-4333-8444-555555555555").value();
+  REQUIRE(builder::make_disk(guid, {{codec::linux_generic_type, guid, "data", {}, 4 * mebibyte}}, room_bytes,
+                             tpm.file("disk"), builder::silent_progress()));
+  const auto part = builder::render_initrd_volumes(profile).value();
+  for (const auto& file : part.files) {
+    const auto path = tpm.file("initrd" + file.path);
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    REQUIRE(write_file(path, file.content));
+  }
+}
+
+inline std::vector<std::string> first_boot(const Tpm& tpm) {
+  return {std::string(INGOT_SOURCE) + "/tests/tool/stock-repart", oracles,
+          std::filesystem::path(tpm.file("")).parent_path()};
+}
+
+struct Found {
+  std::string name;
+  std::uint64_t offset_bytes, size_bytes;
+};
+inline std::vector<Found> volumes_on(const std::string& disk) {
+  std::vector<Found> found;
+  const auto table = nlohmann::json::parse(output_of({"sfdisk", "--json", disk})).at("partitiontable");
+  for (const auto& partition : table.at("partitions"))
+    if (parse_guid(partition.at("type").get<std::string>()) == codec::ingot_volume_type)
+      found.push_back({partition.at("name"), partition.at("start").get<std::uint64_t>() * codec::lba_size_bytes,
+                       partition.at("size").get<std::uint64_t>() * codec::lba_size_bytes});
+  return found;
+}
+
+/// The volume in a file of its own, where stock-unlock looks for it.
+inline void take_out(const Tpm& tpm, const Found& volume) {
+  const auto disk = file_source(tpm.file("disk")).value();
+  const auto part = slice_source(disk, volume.offset_bytes, volume.size_bytes).value();
+  tpm.write("volume", read_all(*part, 1u << 30).value());
+}
+
+}  // namespace ingot::test

@@ -1,0 +1,203 @@
+// Encrypted volumes: what their headers must say, the policy they are sealed under, and whether they are the node's own.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "check_machine.hpp"
+#include "ingot/check/settings.hpp"
+#include "ingot/codec/luks_header.hpp"
+#include "ingot/codec/state.hpp"
+#include "ingot/measure/volume_policy.hpp"
+
+using namespace ingot;
+using namespace ingot::test;
+using Json = nlohmann::json;
+
+namespace {
+
+const std::string recipient(64, 'c');
+const Setting row = {SettingArea::volume,
+                     "models",
+                     "crypt aes-xts-plain64, key 512 bits, mapped models, pcrs sha256 7+15, signed pcrs 11, slots "
+                     "systemd-recovery+ingot-recovery systemd-tpm2, recovery " +
+                         recipient,
+                     "",
+                     "",
+                     ""};
+
+/// A real header, with a recovery key beside the TPM's.
+Json header() {
+  auto json = Json::parse(codec::decode_luks_metadata(vector_file("luks2-debian13.bin")).value().json);
+  json["keyslots"]["1"] = json["keyslots"]["0"];
+  json["tokens"]["1"] = {{"type", "systemd-recovery"}, {"keyslots", {"1"}}};
+  json["tokens"]["16"] = Json::parse(codec::encode_luks_recovery({recipient, {1}}, 1));
+  return json;
+}
+std::string line(const Json& json, const std::string& device = "vda4", const std::string& label = "models") {
+  return device + "\tlabel " + label + "\tmapped models\tuuid U\theader " + json.dump() + "\n";
+}
+
+std::vector<Finding> findings_about(const std::string& part) {
+  NodeReport report;
+  for (const auto* name : {"accounts", "groups", "tcp", "tcp6", "udp", "udp6", "units", "unit_files"})
+    report.parts[name] = "";
+  report.parts["volumes"] = part;
+  return check::check_settings({row}, report);
+}
+
+crypto::PublicKey policy_key() {
+  const auto json = codec::decode_luks_json(header().dump()).value();
+  return crypto::PublicKey::from_pem(json.token("systemd-tpm2")->tpm.policy_key_pem).value();
+}
+
+/// Golden values of an image with this volume, whose .pcrpkey is the header's.
+Baseline image() {
+  auto out = baseline();
+  out.settings = {row};
+  for (auto& event : out.events)
+    if (event.pcr == 11 && event.cause == ".pcrpkey") event.digests = crypto::hash_banks(as_bytes(policy_key().pem()));
+  return out;
+}
+Json sealed_header() {
+  auto json = header();
+  json["tokens"]["0"]["tpm2-policy-hash"] =
+      to_hex(measure::volume_policy(image(), platform(), policy_key()).value().digest);
+  return json;
+}
+
+struct Measured {
+  std::string text;
+  std::string key;  ///< what was measured: of a volume, a digest that depends on its key
+};
+Verdict verdict_on_volume(const std::string& part, const std::vector<Measured>& measured,
+                          const NodeState* last = nullptr, const Baseline& golden = image()) {
+  auto evidence = reference();
+  std::vector<Event> log;
+  for (const auto& one : measured) {
+    const auto digests = crypto::hash_banks(as_bytes(one.key));
+    for (auto& [bank, values] : evidence.pcrs) values[15] = codec::extend(bank, values[15], digests.at(bank));
+    log.push_back({15, EventType::EV_IPL, digests, to_buffer(as_bytes(one.text))});
+  }
+  evidence.userspace_log = codec::encode_userspace_log(log);
+  evidence.report.emplace();
+  evidence.report->parts["volumes"] = part;
+  sign(evidence, software_tpm());
+  auto asked = question();
+  asked.baseline = &golden;
+  asked.last = last;
+  return verdict_on(evidence, asked);
+}
+std::vector<std::string> volume_findings(const Verdict& verdict) {
+  std::vector<std::string> out;
+  for (const auto& finding : verdict.findings)
+    if (finding.kind == FindingKind::volume_differs) out.push_back(finding.subject);
+  return out;
+}
+const Measured own = {"cryptsetup:models:U", "own key"}, other = {"cryptsetup:models:U", "another key"};
+const Measured machine = {"machine-id:x", "machine-id:x"};
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("volumes: a header as the node made it has no finding") {
+  for (const auto& finding : findings_about(line(header())))
+    FAIL(finding.subject << ": " << finding.expected << " / " << finding.observed);
+}
+
+TEST_CASE("volumes: each weakness of a header is one finding that names it") {
+  struct Case {
+    const char* what;
+    std::function<void(Json&)> change;
+    const char* observed;
+  };
+  const Case cases[] = {
+      {"another key slot with a passphrase", [](Json& j) { j["keyslots"]["2"] = j["keyslots"]["0"]; }, "passphrase"},
+      {"another TPM's key slot",
+       [](Json& j) {
+         j["keyslots"]["2"] = j["keyslots"]["0"];
+         j["tokens"]["2"] = j["tokens"]["0"];
+         j["tokens"]["2"]["keyslots"] = {"2"};
+       },
+       "systemd-tpm2 systemd-tpm2"},
+      {"a token of somebody's on our slot",
+       [](Json& j) {
+         j["tokens"]["9"] = {{"type", "clevis"}, {"keyslots", {"0"}}};
+       },
+       "systemd-tpm2+clevis"},
+      {"a weaker cipher", [](Json& j) { j["segments"]["0"]["encryption"] = "aes-cbc-essiv:sha256"; }, "aes-cbc"},
+      {"no cipher", [](Json& j) { j["segments"]["0"]["encryption"] = "cipher_null-ecb"; }, "cipher_null"},
+      {"not encrypted", [](Json& j) { j["segments"]["0"]["type"] = "linear"; }, "linear"},
+      {"a part that is not encrypted", [](Json& j) { j["segments"]["1"] = j["segments"]["0"]; }, "2 segments"},
+      {"a shorter key", [](Json& j) { j["keyslots"]["0"]["key_size"] = 32; }, "key 256 bits"},
+      {"sealed to no PCR by value", [](Json& j) { j["tokens"]["0"]["tpm2-pcrs"] = Json::array(); }, "pcrs sha256 none"},
+      {"sealed to PCR 7 alone", [](Json& j) { j["tokens"]["0"]["tpm2-pcrs"] = {7}; }, "pcrs sha256 7,"},
+      {"no signed PCR", [](Json& j) { j["tokens"]["0"].erase("tpm2_pubkey_pcrs"); }, "signed pcrs none"},
+      {"a bank of SHA-1", [](Json& j) { j["tokens"]["0"]["tpm2-pcr-bank"] = "sha1"; }, "pcrs sha1"},
+      {"no recovery key", [](Json& j) { j["tokens"].erase("16"); }, "systemd-recovery systemd-tpm2"},
+      {"a recovery key for somebody else",
+       [](Json& j) { j["tokens"]["16"]["recipient"] = std::string(64, 'd'); }, "recovery dddd"}};
+  for (const auto& one : cases) {
+    INFO(one.what);
+    auto json = header();
+    one.change(json);
+    const auto findings = findings_about(line(json));
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].kind == FindingKind::setting_differs);
+    CHECK(findings[0].subject == "volume: models");
+    INFO(findings[0].observed);
+    CHECK(contains(findings[0].observed, one.observed));
+  }
+}
+
+TEST_CASE("volumes: none, one too many, one of the same name, one that is closed, a report that cannot be read") {
+  const auto kinds_of = [](const std::string& part) {
+    Texts out;
+    for (const auto& finding : findings_about(part)) out.push_back(to_text(finding.kind) + " " + finding.subject);
+    return out;
+  };
+  CHECK(kinds_of("") == Texts{"setting-missing volume: models"});
+  CHECK(kinds_of(line(header()) + line(header(), "sdb1", "loot")) == Texts{"setting-unexpected volume: sdb1"});
+  CHECK(kinds_of(line(header()) + line(header(), "sdb1")) == Texts{"setting-unexpected volume: vda4"});
+  auto closed = line(header());
+  closed.erase(closed.find("\tmapped models"), 14);
+  CHECK(kinds_of(closed) == Texts{"setting-differs volume: models"});
+  CHECK(kinds_of("vda4\theader {\n") == Texts{"setting-missing volume"});
+}
+
+TEST_CASE("volumes: the policy is the one that image and machine class give, and no other") {
+  CHECK(volume_findings(verdict_on_volume(line(sealed_header()), {own, machine})).empty());
+  auto json = sealed_header();
+  json["tokens"]["0"]["tpm2-policy-hash"] = std::string(64, '0');
+  CHECK(volume_findings(verdict_on_volume(line(json), {own, machine})) == Texts{"volume: models, policy"});
+  // Releases signed by a stranger's key would open it.
+  auto stranger = baseline();
+  stranger.settings = {row};
+  CHECK(volume_findings(verdict_on_volume(line(sealed_header()), {own, machine}, nullptr, stranger)) ==
+        Texts{"volume: models, policy"});
+}
+
+TEST_CASE("volumes: a key is measured before anything else of the node") {
+  const auto part = line(sealed_header());
+  CHECK(volume_findings(verdict_on_volume(part, {})) == Texts{"pcr 15, volume key"});
+  CHECK(volume_findings(verdict_on_volume(part, {machine})) == Texts{"pcr 15, volume key"});
+  CHECK(volume_findings(verdict_on_volume(part, {machine, own})) == Texts{"pcr 15, volume key"});
+}
+
+TEST_CASE("volumes: a volume that was put in the place of the node's own is found") {
+  const auto part = line(sealed_header());
+  const auto first = verdict_on_volume(part, {own, machine});
+  REQUIRE(first.state);
+  CHECK(first.state->volumes.size() == 2);
+  CHECK(codec::decode_node_state(as_bytes(codec::encode_node_state(*first.state))).value() == *first.state);
+  const auto later = [&](const std::string& now, const std::vector<Measured>& measured) {
+    return volume_findings(verdict_on_volume(now, measured, &*first.state));
+  };
+  CHECK(later(part, {own, machine}).empty());
+  // An attacker's volume with a header that says the same but for the key.
+  auto json = sealed_header();
+  json["digests"]["0"]["digest"] = "AAAA";
+  CHECK(later(line(json), {other, machine}) == Texts{"volume: models, key", "pcr 15, volume key"});
+  // A node that lies about its header, and one that measures the right key behind the wrong one.
+  CHECK(later(part, {other, machine}) == Texts{"pcr 15, volume key"});
+  CHECK(later(part, {other, own, machine}) == Texts{"pcr 15, volume key"});
+  CHECK(later("", {own, machine}) == Texts{"volume: models, key"});
+}

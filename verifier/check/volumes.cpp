@@ -1,0 +1,154 @@
+#include "volumes.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "ingot/codec/report.hpp"
+#include "ingot/crypto/hash.hpp"
+#include "ingot/measure/volume_policy.hpp"
+#include "settings.hpp"
+
+namespace ingot::check {
+namespace {
+
+constexpr std::string_view tpm_token = "systemd-tpm2";
+/// systemd-cryptsetup(8), "tpm2-measure-pcr=": "cryptsetup:NAME:UUID", keyed with the volume key.
+constexpr std::string_view volume_key_event = "cryptsetup:";
+constexpr PcrIndex node_pcr = 15;
+/// Name in NodeState::volumes of what PCR 15 says; no label has a space.
+constexpr const char* measured_name = "pcr 15";
+
+std::string pcr_text(const std::vector<PcrIndex>& pcrs) {
+  return pcrs.empty() ? "none" : fmt::format("{}", fmt::join(pcrs, "+"));
+}
+
+/// What a row of the area asks for, in the words of verifier/codec/report.md.
+std::vector<std::string> facts_of(const codec::ReportedVolume& volume) {
+  const auto& header = volume.header;
+  std::vector<std::string> facts;
+  for (const auto& segment : header.segments)
+    facts.push_back(
+        fmt::format("{} {}{}", segment.type, segment.cipher, segment.integrity.empty() ? "" : "+" + segment.integrity));
+  if (header.segments.size() != 1) facts.push_back(fmt::format("{} segments", header.segments.size()));
+  std::vector<std::string> openers;
+  for (const auto& slot : header.key_slots) {
+    openers.push_back(header.opened_by(slot));
+    facts.push_back(fmt::format("key {} bits", slot.key_bits));
+  }
+  std::sort(openers.begin(), openers.end());
+  facts.push_back(fmt::format("slots {}", openers.empty() ? "none" : fmt::format("{}", fmt::join(openers, " "))));
+  if (const auto* token = header.token(tpm_token)) {
+    facts.push_back(fmt::format("pcrs {} {}", token->tpm.bank, pcr_text(token->tpm.pcrs)));
+    facts.push_back(fmt::format("signed pcrs {}", pcr_text(token->tpm.signed_pcrs)));
+  }
+  if (const auto* token = header.token(codec::luks_recovery_type))
+    facts.push_back(fmt::format("recovery {}", token->recovery.recipient_sha256));
+  facts.push_back(volume.mapped.empty() ? "closed" : fmt::format("mapped {}", volume.mapped));
+  std::sort(facts.begin(), facts.end());
+  facts.erase(std::unique(facts.begin(), facts.end()), facts.end());
+  return facts;
+}
+
+Result<std::vector<codec::ReportedVolume>> reported_volumes(const NodeReport& report) {
+  const auto part = report.parts.find("volumes");
+  if (part == report.parts.end()) return fail(ErrorCode::missing, "no part volumes");
+  return codec::decode_volumes(part->second);
+}
+
+void add(Verdict& verdict, std::string subject, std::string expected, std::string observed, std::string cause) {
+  verdict.findings.push_back({FindingKind::volume_differs, std::move(subject), std::move(expected), std::move(observed),
+                              std::move(cause), Remedy::investigate, std::nullopt, SettingArea::volume});
+}
+
+/// Under which policy the TPM gives the key out, compared with what the golden values predict.
+void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volume, Verdict& verdict) {
+  const auto* token = volume.header.token(tpm_token);
+  if (token == nullptr || golden.platform == nullptr) return;  // a finding of the slots, and of the platform
+  const auto subject = fmt::format("volume: {}, policy", volume.label);
+  const auto observed = fmt::format("{}", fmt::join(token->tpm.digests, ", "));
+  const auto key = crypto::PublicKey::from_pem(token->tpm.policy_key_pem);
+  const auto policy =
+      key ? measure::volume_policy(*golden.baseline, *golden.platform, *key) : fail(Error(key.error()));
+  if (!policy)
+    return add(verdict, subject, "the policy that image and machine class give", observed,
+               fmt::format("the key is sealed to something else: {}", policy.error().message));
+  const auto expected = to_hex(policy->digest);
+  if (token->tpm.digests != std::vector{expected})
+    add(verdict, subject, expected, observed,
+        "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
+}
+
+/// A volume that somebody else made and sealed to this TPM opens like the node's own: all that is needed is public.
+void check_identity(const NodeState& last, const NodeState& now, Verdict& verdict) {
+  for (const auto& [name, key] : last.volumes) {
+    const auto found = now.volumes.find(name);
+    if (found != now.volumes.end() && found->second == key) continue;
+    const bool measured = name == measured_name;
+    add(verdict, measured ? "pcr 15, volume key" : fmt::format("volume: {}, key", name), key,
+        found == now.volumes.end() ? "none" : found->second,
+        "it is not the volume that this node had: its disk was exchanged or made anew. After a redeployment that was "
+        "to lose the data, remove the node's state; else somebody may have put in a volume whose key is known");
+    if (!measured) continue;
+    verdict.findings.back().setting = std::nullopt;
+    verdict.findings.back().pcr = node_pcr;
+  }
+}
+
+}  // namespace
+
+void judge_volumes(AreaJudge& judge, const Rows& rows) {
+  const auto decode = [&]() -> Result<std::vector<codec::ReportedVolume>> {
+    return TRY_IN("volumes", codec::decode_volumes(TRY(judge.part("volumes"))));
+  };
+  const auto volumes = judge.take(decode());
+  if (!volumes) return;
+  Facts facts;
+  for (const auto& volume : *volumes) {
+    const bool expected =
+        std::any_of(rows.begin(), rows.end(), [&](const Setting* row) { return row->name == volume.label; });
+    if (!expected || facts.contains(volume.label)) {
+      judge.unexpected(volume.device, fmt::format("{}", fmt::join(facts_of(volume), ", ")),
+                       fmt::format("an encrypted volume{} that the profile does not have",
+                                   volume.label.empty() ? "" : fmt::format(" \"{}\"", volume.label)));
+      continue;
+    }
+    facts[volume.label] = facts_of(volume);
+  }
+  for (const auto* row : rows) {
+    const auto found = facts.find(row->name);
+    auto wanted = listed(row->value);
+    std::sort(wanted.begin(), wanted.end());
+    if (found == facts.end())
+      judge.missing(*row, "no such encrypted volume");
+    else if (found->second != wanted)
+      judge.differs(*row, fmt::format("{}", fmt::join(found->second, ", ")));
+  }
+}
+
+void check_volumes(const GoldenValues& golden, const NodeQuestion& question, const Evidence& evidence,
+                   const std::optional<FirstOfNode>& first, Verdict& verdict) {
+  const auto& settings = golden.baseline->settings;
+  const bool has_volumes = std::any_of(settings.begin(), settings.end(),
+                                       [](const Setting& one) { return one.area == SettingArea::volume; });
+  if (!has_volumes) return;
+  if (!first || !first->text.starts_with(volume_key_event)) {
+    add(verdict, "pcr 15, volume key", "a volume's key, before anything else", first ? first->text : "nothing",
+        "no encrypted volume was open when the initrd ended: the node's data are somewhere else");
+    verdict.findings.back().setting = std::nullopt;
+    verdict.findings.back().pcr = node_pcr;
+  }
+  if (!evidence.report) return;  // a finding already
+  const auto volumes = reported_volumes(*evidence.report);
+  if (!volumes) return;
+  for (const auto& volume : *volumes) check_policy(golden, volume, verdict);
+  if (!verdict.state) return;
+  for (const auto& volume : *volumes)
+    verdict.state->volumes[volume.label] =
+        crypto::sha256_hex(as_bytes(fmt::format("{}\n{}", volume.uuid, volume.header.key_digest)));
+  if (first) verdict.state->volumes[measured_name] = first->digest;
+  if (question.last != nullptr) check_identity(*question.last, *verdict.state, verdict);
+}
+
+}  // namespace ingot::check
