@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/measure/volume_policy.hpp"
+#include "volume_keys.hpp"
 #include "volume_parts.hpp"
 
 namespace ingot::builder {
@@ -33,10 +36,14 @@ void expect_mount(ConfigPart& part, const std::string& path) {
 
 /// The header of a volume as systemd-repart and add_recovery() make it (facts: verifier/codec/report.md).
 Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volume& volume) {
-  auto value = fmt::format(
-      "crypt aes-xts-plain64, key 512 bits, mapped {}, pcrs {} {}, signed pcrs {}, slots {}systemd-tpm2", volume.name,
-      to_text(measure::volume_bank), fmt::join(measure::volume_pcrs, "+"), fmt::join(measure::volume_signed_pcrs, "+"),
-      volume.recovery ? fmt::format("systemd-recovery+{} ", codec::luks_recovery_type) : "");
+  auto value = fmt::format("crypt aes-xts-plain64, key 512 bits, mapped {}", volume.name);
+  std::vector<std::string> slots = {std::string(detail::key_token_type(volume))};
+  if (volume.recovery) slots.push_back(fmt::format("systemd-recovery+{}", codec::luks_recovery_type));
+  std::sort(slots.begin(), slots.end());
+  if (!detail::has_key_server(volume))
+    value += fmt::format(", pcrs {} {}, signed pcrs {}", to_text(measure::volume_bank),
+                         fmt::join(measure::volume_pcrs, "+"), fmt::join(measure::volume_signed_pcrs, "+"));
+  value += fmt::format(", slots {}", fmt::join(slots, " "));
   if (volume.recovery) value += fmt::format(", recovery {}", TRY(detail::recovery_recipient(profile)));
   part.settings.push_back({SettingArea::volume, volume.name, value, "/etc/fstab", "Ingot, volumes", ""});
   return {};

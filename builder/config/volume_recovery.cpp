@@ -4,6 +4,7 @@
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "volume_keys.hpp"
 #include "volume_parts.hpp"
 
 namespace ingot::builder::detail {
@@ -36,7 +37,7 @@ constexpr std::string_view key_unit = R"([Unit]
 Description=Recovery key of the volume {name}
 DefaultDependencies=no
 ConditionPathExists=/run/ingot-recovery-{name}.needed
-After=ingot-recovery-check-{name}.service
+After=ingot-recovery-check-{name}.service{socket}
 Conflicts=shutdown.target initrd-switch-root.target
 Before=shutdown.target initrd-switch-root.target
 
@@ -46,7 +47,7 @@ UMask=0077
 Environment=LC_ALL=C OPENSSL_CONF=/dev/null
 StandardOutput=file:/run/ingot-recovery-{name}.key
 StandardError=journal+console
-ExecStart=/usr/bin/systemd-cryptenroll --unlock-tpm2-device=auto --recovery-key --wipe-slot=password,recovery /dev/disk/by-partlabel/{name}
+ExecStart=/usr/bin/systemd-cryptenroll {unlock} --recovery-key --wipe-slot=password,recovery /dev/disk/by-partlabel/{name}
 ExecStart=/usr/bin/openssl cms -encrypt -binary -aes-256-gcm -in /run/ingot-recovery-{name}.key -outform DER -out /run/ingot-recovery-{name}.cms -recip {certificate} -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256
 ExecStart={agent} recovery-token --device /dev/disk/by-partlabel/{name} --recipient {recipient} --message /run/ingot-recovery-{name}.cms --out /run/ingot-recovery-{name}.json
 ExecStart=/usr/sbin/cryptsetup token import --token-id {token} --token-replace --json-file /run/ingot-recovery-{name}.json /dev/disk/by-partlabel/{name}
@@ -67,11 +68,15 @@ Result<void> add_recovery(ConfigPart& part, const Profile& profile) {
   part.files.push_back({std::string(certificate_path), to_buffer(as_bytes(profile.recovery_certificate))});
   for (const auto& volume : profile.volumes) {
     if (!volume.recovery) continue;
+    const bool is_served = has_key_server(volume);
+    const auto socket = fmt::format(" ingot-key-{0}.socket\nWants=ingot-key-{0}.socket", volume.name);
+    const auto unlock = is_served ? "--unlock-key-file=" + key_socket(volume) : "--unlock-tpm2-device=auto";
     const auto add = [&](std::string_view unit, std::string_view text) {
       const auto name = fmt::format("ingot-recovery-{}-{}.service", unit, volume.name);
       const auto filled = fmt::format(fmt::runtime(text), fmt::arg("name", volume.name),
                                       fmt::arg("recipient", recipient), fmt::arg("certificate", certificate_path),
-                                      fmt::arg("agent", initrd_agent_path), fmt::arg("token", token_number));
+                                      fmt::arg("agent", initrd_agent_path), fmt::arg("token", token_number),
+                                      fmt::arg("socket", is_served ? socket : ""), fmt::arg("unlock", unlock));
       part.files.push_back({fmt::format("{}/{}", unit_folder, name), to_buffer(as_bytes(filled))});
       part.links.push_back({fmt::format("{}/initrd.target.wants/{}", unit_folder, name), "../" + name});
     };

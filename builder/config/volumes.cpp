@@ -4,6 +4,7 @@
 
 #include "ingot/codec/gpt.hpp"
 #include "ingot/measure/volume_policy.hpp"
+#include "volume_keys.hpp"
 #include "volume_parts.hpp"
 
 namespace ingot::builder {
@@ -46,9 +47,9 @@ constexpr std::string_view definition = R"([Partition]
 Type={}
 Label={}
 SizeMinBytes={}
-{}Format=ext4
-Encrypt=tpm2
+{}{}
 )";
+constexpr std::string_view sealed_by_tpm = "Format=ext4\nEncrypt=tpm2";
 
 ExtraFile text_file(std::string path, const std::string& text) { return {std::move(path), to_buffer(as_bytes(text))}; }
 
@@ -64,13 +65,16 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   std::size_t number = 0;
   for (const auto& volume : profile.volumes) {
     const bool is_last = ++number == profile.volumes.size();
+    const bool is_served = detail::has_key_server(volume);
     const auto most = volume.grow ? std::string() : fmt::format("SizeMaxBytes={}\n", volume.size_bytes);
     part.files.push_back(
         text_file(fmt::format("{}/{:02}-{}.conf", definitions, number, volume.name),
-                  fmt::format(definition, to_text(codec::ingot_volume_type), volume.name, volume.size_bytes, most)));
+                  fmt::format(definition, to_text(codec::ingot_volume_type), volume.name, volume.size_bytes, most,
+                              is_served ? "CopyBlocks=" + detail::header_path(volume) : std::string(sealed_by_tpm))));
     // PCR 15 by value closes all of them: the key of the one that opens last is measured into it.
-    crypttab += fmt::format("{0} /dev/disk/by-partlabel/{0} none noauto,headless=yes,tpm2-device=auto{1}\n",
-                            volume.name, is_last ? ",tpm2-measure-pcr=yes" : "");
+    crypttab += fmt::format("{0} /dev/disk/by-partlabel/{0} {1} noauto,headless=yes{2}{3}\n", volume.name,
+                            is_served ? detail::key_socket(volume) : "none", is_served ? "" : ",tpm2-device=auto",
+                            is_last ? ",tpm2-measure-pcr=yes" : "");
     const auto unit = open_unit(volume);
     part.files.push_back(text_file(fmt::format("{}/{}.d/ingot.conf", unit_folder, unit),
                                    fmt::format(open_after, is_last ? others : first_done, volume.name)));
@@ -84,6 +88,7 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   part.files.push_back(text_file(
       fmt::format("{}/ingot-volumes.service", unit_folder),
       fmt::format(make_unit, definitions, fmt::join(by_value, "+"), fmt::join(measure::volume_signed_pcrs, "+"))));
+  for (auto& file : detail::render_volume_keys(profile).files) part.files.push_back(std::move(file));
   TRY(detail::add_recovery(part, profile));
   return part;
 }

@@ -152,11 +152,12 @@ std::string template_of(const std::string& unit) {
 }
 
 /// The units of the table, their drop-ins, and the links by which one of them pulls in another.
-Result<void> add_units(Picker& picker, const Tree& tree) {
+Result<void> add_units(Picker& picker, const Tree& tree, const std::vector<std::string>& extra) {
   const auto has = [&](const std::string& unit) {
     return picker.out.find(fmt::format("{}/{}", unit_folder, template_of(unit))) != nullptr;
   };
   for (const auto unit : detail::units) (void)TRY(picker.add(fmt::format("{}/{}", unit_folder, unit)));
+  for (const auto& unit : extra) TRY(picker.require(fmt::format("{}/{}", unit_folder, unit)));
   const auto prefix = fmt::format("{}/", unit_folder);
   for (auto at = tree.entries.lower_bound(prefix); at != tree.entries.end() && at->first.starts_with(prefix); ++at) {
     const auto name = at->first.substr(prefix.size());
@@ -176,11 +177,11 @@ Result<void> add_units(Picker& picker, const Tree& tree) {
   return {};
 }
 
-Result<void> add_modules(Picker& picker, const Tree& tree, const std::vector<std::string>& extra) {
+Result<void> add_modules(Picker& picker, const Tree& tree, const InitrdOptions& options) {
   const auto kernel = TRY(find_kernel(tree));
   const auto folder = "/usr/lib/modules/" + kernel.release;
   const auto modules = TRY(detail::KernelModules::load(tree, folder));
-  std::vector<std::string> names(extra);
+  auto names = options.extra_modules;
   for (const auto& name : detail::required_modules) names.emplace_back(name);
   for (const auto& name : names)
     if (!modules.has(name))
@@ -190,6 +191,7 @@ Result<void> add_modules(Picker& picker, const Tree& tree, const std::vector<std
     return fail(
         missing(fmt::format("kernel {} has neither squashfs nor erofs", kernel.release), "use another kernel.package"));
   for (const auto& name : detail::optional_modules) names.emplace_back(name);
+  names.insert(names.end(), options.wished_modules.begin(), options.wished_modules.end());
   for (const auto& path : modules.closure(names)) TRY(picker.require(path));
   for (const auto& name : detail::module_indexes) (void)TRY(picker.add(fmt::format("{}/{}", folder, name)));
   return {};
@@ -222,8 +224,8 @@ Result<Tree> pick(const Tree& tree, const InitrdOptions& options) {
   for (const auto prefix : detail::loaded_libraries) TRY(picker.add_library_by_prefix(prefix));
   for (const auto& folder : picker.library_folders())
     (void)TRY(picker.add(fmt::format("{}/{}", folder, detail::tpm2_token_plugin)));
-  TRY(add_units(picker, tree));
-  TRY(add_modules(picker, tree, options.extra_modules));
+  TRY(add_units(picker, tree, options.extra_units));
+  TRY(add_modules(picker, tree, options));
   TRY(add_identity(picker, tree));
   return std::move(picker.out);
 }

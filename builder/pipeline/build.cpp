@@ -146,11 +146,16 @@ Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   build.progress.step("initrd", "systemd, udev, veritysetup, cryptsetup, repart and modules of the base tree");
   StepInputs inputs("initrd");
   inputs.add("base", base.digest).add("format", "4");
-  const InitrdOptions wanted{build.profile.kernel.modules, initrd_volume_tools(build.profile)};
-  for (const auto& name : wanted.extra_modules) inputs.add("module", name);
-  for (const auto& path : wanted.extra_files) inputs.add("file", path);
+  auto needs = volume_key_needs(build.profile);
+  for (auto& path : initrd_volume_tools(build.profile)) needs.files.push_back(std::move(path));
+  const InitrdOptions options{build.profile.kernel.modules, std::move(needs.files), std::move(needs.units),
+                              std::move(needs.modules)};
+  for (const auto& name : options.extra_modules) inputs.add("module", name);
+  for (const auto& path : options.extra_files) inputs.add("file", path);
+  for (const auto& unit : options.extra_units) inputs.add("unit", unit);
+  for (const auto& name : options.wished_modules) inputs.add("wished module", name);
   build.initrd = TRY(file_source(TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
-    return make_initrd(base.tree, wanted, path, build.progress);
+    return make_initrd(base.tree, options, path, build.progress);
   }))));
   TRY(append_volumes(build));
   if (build.profile.execution != Profile::Execution::open) TRY(append_execution_policy(build));

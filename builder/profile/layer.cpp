@@ -323,9 +323,9 @@ Result<void> check_packages(const Draft& draft, const TextLocation& at, std::str
 }
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends",   "name", "version", "not_after", "role",   "base",     "kernel",    "root",
-                "disk",      "boot", "site",    "network",   "proxy",  "shipping", "collector", "bastion",
-                "hardening", "ssh",  "users",   "time",      "volume", "files"}));
+  TRY(top.only({"extends",   "name", "version", "not_after", "role",   "base",      "kernel",    "root",
+                "disk",      "boot", "site",    "network",   "proxy",  "shipping",  "collector", "bastion",
+                "hardening", "ssh",  "users",   "time",      "volume", "keyserver", "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -340,6 +340,7 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("disk"))) TRY(apply_disk(draft, *table));
   if (const auto table = TRY(top.table("boot"))) TRY(apply_boot(draft, *table));
   TRY(apply_volumes(draft, TRY(top.tables("volume"))));
+  if (const auto table = TRY(top.table("keyserver"))) TRY(apply_key_server(draft, *table));
   TRY(apply_network(draft.network, top, folder));
   if (const auto table = TRY(top.table("hardening"))) TRY(apply_hardening(draft, *table));
   if (const auto table = TRY(top.table("ssh"))) TRY(apply_ssh(draft, *table, folder));
@@ -373,6 +374,7 @@ Result<Profile> finish(Draft draft) {
   TRY(finish_users(draft));
   TRY(finish_root(draft));
   TRY(finish_volumes(draft));
+  TRY(finish_volume_keys(draft));
   TRY(finish_shipping(draft));
   TRY(finish_bastion(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));

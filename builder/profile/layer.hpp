@@ -64,6 +64,10 @@ Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::stri
 /// `[[volume]]`, in volumes.cpp: one that the base names, too, changes it.
 Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes);
 Result<void> finish_volumes(const Draft& draft);
+/// `key` of a volume and `[keyserver]`, in volume_keys.cpp; and over which plane the key server is reached.
+Result<void> apply_volume_key(Volume& volume, const TableReader& table);
+Result<void> apply_key_server(Draft& draft, const TableReader& table);
+Result<void> finish_volume_keys(Draft& draft);
 /// `[bastion]`, in bastion.cpp.
 Result<void> apply_bastion(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> finish_bastion(const Draft& draft);

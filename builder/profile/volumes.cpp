@@ -65,7 +65,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
   std::vector<const Volume*> seen;
   draft.profile.volumes.reserve(volumes_cap);  // `seen` points into it
   for (const auto& table : volumes) {
-    TRY(table.only({"name", "mount", "size", "grow", "recovery"}));
+    TRY(table.only({"name", "mount", "size", "grow", "key", "recovery"}));
     auto* volume = TRY(named_volume(draft.profile.volumes, table));
     if (std::find(seen.begin(), seen.end(), volume) != seen.end())
       return wrong(table.at(), fmt::format("the volume \"{}\" is there twice", volume->name));
@@ -80,6 +80,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
     }
     TRY(apply_size(volume->size_bytes, table, "size", smallest_volume_bytes));
     if (const auto grow = TRY(table.boolean("grow"))) volume->grow = grow->value;
+    TRY(apply_volume_key(*volume, table));
     if (const auto recovery = TRY(table.boolean("recovery"))) volume->recovery = recovery->value;
   }
   return {};

@@ -148,6 +148,30 @@ TEST_CASE("initrd: modules come with what they depend on") {
   CHECK(more.has(kernel + "soft.ko.xz"));
 }
 
+TEST_CASE("initrd: what a key server needs comes on request, and what is not there is refused or passed over") {
+  auto tree = small_tree();
+  put(tree, "/usr/lib/systemd/system/systemd-networkd.service", "unit");
+  put(tree, "/usr/lib/systemd/system/systemd-networkd.service.d/10-x.conf", "drop-in");
+  const InitrdOptions options{{}, {"/usr/bin/bash"}, {"systemd-networkd.service"}, {"sound", "no-such-card"}};
+  const auto initrd = make(tree, options).initrd;
+  CHECK(initrd.has("usr/bin/bash"));
+  CHECK(initrd.has("usr/lib/systemd/system/systemd-networkd.service"));
+  CHECK(initrd.has("usr/lib/systemd/system/systemd-networkd.service.d/10-x.conf"));
+  CHECK(initrd.has(modules_folder.substr(1) + "/kernel/sound.ko.xz"));
+  CHECK_FALSE(initrd.has("usr/bin/sulogin"));
+  for (const auto& [gone, named] : {std::pair{"/usr/bin/bash", "/usr/bin/bash"},
+                                    {"/usr/lib/systemd/system/systemd-networkd.service", "systemd-networkd.service"}}) {
+    INFO(gone);
+    auto without = tree;
+    without.remove(gone);
+    const auto folder = TemporaryFolder::create("/tmp", "ingot-initrd-test-").value();
+    const auto done = make_initrd(without, options, folder.path() + "/initrd", silent_progress());
+    REQUIRE(!done);
+    CHECK(done.error().code == ErrorCode::missing);
+    CHECK(done.error().message.find(named) != std::string::npos);
+  }
+}
+
 TEST_CASE("initrd: sorted, numbered from 1, the same each time") {
   const auto first = make(small_tree());
   const auto second = make(small_tree());

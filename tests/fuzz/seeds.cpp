@@ -315,6 +315,10 @@ name = "models"
 mount = "/srv/models"
 size = "64MiB"
 grow = true
+key = "tpm"
+[keyserver]
+url = "http://[fd00::1]:7500"
+thumbprint = "fgOgG3vJSrNZtFvc2nWZsQYKGIR28smGTWJmIrDLSM4"
 [files]
 "/etc/motd" = { content = "hello", mode = "0644", uid = 0 }
 )"));

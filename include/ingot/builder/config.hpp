@@ -49,6 +49,13 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile);
 std::vector<std::string> initrd_volume_tools(const Profile& profile);
 /// Where the units have ingot-agent, in the initrd as in the system.
 inline constexpr std::string_view initrd_agent_path = "/usr/lib/ingot/ingot-agent";
+/// What the initrd takes of the base tree for volumes whose key is on a key server; nothing without such a volume.
+struct VolumeKeyNeeds {
+  std::vector<std::string> files;    ///< all of them are needed, with their libraries
+  std::vector<std::string> units;    ///< of systemd
+  std::vector<std::string> modules;  ///< drivers of cards, as far as the kernel has them
+};
+VolumeKeyNeeds volume_key_needs(const Profile& profile);
 /// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
 /// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
 /// complete_shipping() was not called before.

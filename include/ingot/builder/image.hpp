@@ -27,8 +27,10 @@ Result<Verity> make_verity(const std::string& data_path, Bytes salt, const Guid&
                            Progress& progress);
 
 struct InitrdOptions {
-  std::vector<std::string> extra_modules;
-  std::vector<std::string> extra_files = {};  ///< paths of the tree, taken with what they need
+  std::vector<std::string> extra_modules = {};   ///< refused when the kernel has none of that name
+  std::vector<std::string> extra_files = {};     ///< absolute; refused when the tree does not have one
+  std::vector<std::string> extra_units = {};     ///< of systemd; refused when the tree does not have one
+  std::vector<std::string> wished_modules = {};  ///< passed over when the kernel has none of that name
 };
 /// The initrd as a zstd-compressed newc cpio, made of files of the tree.
 Result<void> make_initrd(const Tree& tree, const InitrdOptions& options, const std::string& out_path,

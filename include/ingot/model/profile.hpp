@@ -85,14 +85,29 @@ struct User {
 /// Where the node keeps what must outlive a boot (builder/config/storage.cpp).
 inline constexpr const char* state_mount = "/var/lib/ingot";
 
-/// [[volume]]: an encrypted file system on the boot disk, which the node makes on its first boot and its TPM opens from
-/// then on (builder/config/volumes.md).
+/// Who holds a share of a volume's key. With more than one, each share is useless without the others.
+enum class KeyProvider {
+  tpm,   ///< the node's TPM, under the policy of measure::volume_policy()
+  tang,  ///< the key server of [keyserver]
+};
+
+/// [[volume]]: an encrypted file system on the boot disk, which the node makes on its first boot and its key's
+/// providers open from then on (builder/config/volumes.md).
 struct Volume {
   std::string name;              ///< [a-z][a-z0-9]{0,30}: partition label, and name below /dev/mapper
   std::string mount;             ///< absolute, below one of a few folders that hold data
   std::uint64_t size_bytes = 0;  ///< multiple of 1 MiB
   bool grow = false;             ///< takes what a larger disk has left
   bool recovery = true;          ///< has a second key, encrypted to the operator's certificate
+  TextLocation at;
+  std::vector<KeyProvider> key = {KeyProvider::tpm};  ///< never empty, each at most once; all of them are needed
+};
+
+/// [keyserver]: a tang server, asked from the initrd.
+struct KeyServer {
+  std::string url;         ///< "http://ADDRESS" or "http://ADDRESS:PORT": the initrd knows no names
+  std::string thumbprint;  ///< of its signing key (RFC 7638, SHA-256, base64url): no other server is trusted, ever
+  std::string plane;       ///< of the site: the one over which this role reaches it
   TextLocation at;
 };
 
@@ -161,7 +176,8 @@ struct Profile {
     std::vector<std::string> auditors;  ///< users who may replay sessions, where the bastion is the collector
     TextLocation at;                    ///< of the table, for what only shows later
   } bastion;
-  std::vector<Volume> volumes;  ///< in the order of their partitions
+  std::vector<Volume> volumes;          ///< in the order of their partitions
+  std::optional<KeyServer> key_server;  ///< there where a volume's key needs it
   /// PEM, whom recovery keys of volumes are encrypted to; complete_recovery() takes it from the key folder.
   std::string recovery_certificate;
   std::vector<ExtraFile> files;

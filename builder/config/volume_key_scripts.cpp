@@ -1,0 +1,137 @@
+// The initrd's part in keys that a server holds: volumes.md, "Key server". Secrets go through pipes and bash's variables,
+// never through arguments or files.
+#include "volume_keys.hpp"
+
+namespace ingot::builder::detail {
+
+// A provider is a program that is called `PROVIDER bind VOLUME` (a share on standard input, JSON of an object on standard
+// output that is worth nothing without the provider) and `PROVIDER open VOLUME` (the way back). It says itself why it
+// cannot. Further ones need a file in key-providers and a word in profile/volume_keys.cpp.
+const std::string_view volume_key = R"sh(#!/bin/bash
+# volume-key make VOLUME: a LUKS2 header for a volume that is not there yet, bound to the volume's key providers.
+# volume-key give VOLUME: the passphrase of its key slot, to standard output.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C PATH=/usr/sbin:/usr/bin
+volume=$2
+device=/dev/disk/by-partlabel/$volume
+header=/run/ingot/volumes/$volume
+read -ra providers <"/usr/lib/ingot/volume-keys/$volume"
+
+# <3>: an error to the journal; the emergency unit repeats these.
+fail() {
+  printf '<3>ingot: volume %s: %s\n' "$volume" "$*" >&2
+  exit 1
+}
+# Alone, tang's share is the passphrase, and the token is clevis's own: `clevis luks unlock` opens the volume, too.
+type=ingot-key
+if [ "${providers[*]}" = tang ]; then type=clevis; fi
+member() { # PROVIDER: where its part is in the token
+  if [ "$type" = clevis ]; then echo jwe; else echo "$1"; fi
+}
+
+give() { # DEVICE
+  local token part share passphrase='' provider
+  token=$(cryptsetup token export --token-id 0 "$1") || fail "its header has no token: it was not made by this image's profile"
+  [ "$(jose fmt -j- -Og type -u- <<<"$token")" = "$type" ] || fail "its key is not held by ${providers[*]}, as the profile says"
+  for provider in "${providers[@]}"; do
+    part=$(jose fmt -j- -Og "$(member "$provider")" -Oo- <<<"$token") || fail "its header has no part of $provider"
+    share=$(/usr/lib/ingot/key-providers/"$provider" open "$volume" <<<"$part") || fail "no key from $provider"
+    [ "${#share}" = 43 ] || fail "what $provider gave is no share of a key"
+    passphrase+=$share
+  done
+  printf %s "$passphrase"
+}
+
+make() {
+  local share part passphrase='' parts='' provider
+  udevadm settle
+  if [ -e "$device" ]; then return; fi
+  for provider in "${providers[@]}"; do
+    share=$(jose jwk gen -i '{"kty":"oct","bytes":32}' | jose fmt -j- -Og k -u-)
+    [ "${#share}" = 43 ] || fail "no random numbers for a key"
+    part=$(printf %s "$share" | /usr/lib/ingot/key-providers/"$provider" bind "$volume") ||
+      fail "$provider does not take a key, so it is not made; nothing was written"
+    passphrase+=$share
+    parts+=",\"$(member "$provider")\":$part"
+  done
+  truncate --size=17M "$header"
+  # PBKDF2 with the fewest iterations is enough for 256 random bits and more.
+  printf %s "$passphrase" | cryptsetup luksFormat --batch-mode --type=luks2 --key-file=- --key-size=512 --sector-size=4096 \
+    --pbkdf=pbkdf2 --pbkdf-force-iterations=1000 "$header"
+  printf '{"type":"%s","keyslots":["0"]%s}' "$type" "$parts" | cryptsetup token import --token-id=0 "$header"
+  # Only what has been opened once, by the way of all later boots, comes to the disk.
+  give "$header" | cryptsetup open --test-passphrase --key-file=- "$header" ||
+    fail "its new header does not open; nothing was written"
+}
+
+case $1 in
+  make) make ;;
+  give) give "$device" ;;
+  *) fail "expected make or give" ;;
+esac
+)sh";
+
+const std::string_view tpm_provider = R"sh(#!/bin/bash
+# tpm bind|open VOLUME: a share of its key, sealed by this node's TPM under the policy of all volumes.
+set -euo pipefail
+shopt -s inherit_errexit
+{
+  read -ra device
+  read -ra policy
+} </usr/lib/ingot/key-providers/tpm.conf
+
+if [ "$1" = bind ]; then
+  credential=$(systemd-creds encrypt --name="$2" --with-key=tpm2-with-public-key "${device[@]}" "${policy[@]}" - -)
+  printf '{"credential":"%s"}' "${credential//$'\n'/}"
+else
+  jose fmt -j- -Og credential -u- | systemd-creds decrypt --name="$2" "${device[@]}" - -
+fi
+)sh";
+
+// tang tells 404 for a key that it does not have; another server, or one that was set up anew, has other keys.
+const std::string_view tang_provider = R"sh(#!/bin/bash
+# tang bind|open VOLUME: a share of its key, as a JWE of clevis that the key server alone can open.
+set -euo pipefail
+shopt -s inherit_errexit
+export CURL_HOME=/usr/lib/ingot/key-providers  # time limits, also for clevis
+read -r url thumbprint <"$CURL_HOME/tang.conf"
+
+say() { printf '<3>ingot: volume %s: %s\n' "$volume" "$*" >&2; }
+fail() {
+  say "$@"
+  exit 1
+}
+volume=$2
+
+# The server may come up after this node, and so may its own network: about five minutes, then the boot stops.
+wait_for() { # PATH
+  local pause status
+  for pause in 1 2 4 8 16 32 60 60 60 0; do
+    status=$(curl --silent --globoff --output /dev/null --write-out '%{http_code}' "$url$1") || true
+    case $status in
+      200) return ;;
+      4??) fail "the key server at $url answers $status: it does not have the key $thumbprint" ;;
+    esac
+    if [ "$pause" = 0 ]; then break; fi
+    say "the key server at $url does not answer; next try in $pause s"
+    sleep "$pause"
+  done
+  fail "the key server at $url did not answer; start the node again when it does, or use the volume's recovery key offline"
+}
+
+if [ "$1" = bind ]; then
+  wait_for "/adv/$thumbprint"
+  jwe=$(clevis-encrypt-tang "{\"url\":\"$url\",\"thp\":\"$thumbprint\"}") ||
+    fail "the key server at $url does not prove that it is $thumbprint"
+  jose jwe fmt -i- <<<"$jwe"
+else
+  jwe=$(jose jwe fmt -i- -c)
+  bound=$(jose b64 dec -i- <<<"${jwe%%.*}" | jose fmt -j- -Og clevis -Og tang -Og url -Su-) || fail "its header is not clevis's"
+  [ "$bound" = "$url" ] || fail "its key is held by the key server at $bound, and the profile names $url"
+  wait_for /adv
+  printf %s "$jwe" | clevis-decrypt-tang || fail "the key server at $url answers, but no longer has the key of this volume"
+fi
+)sh";
+
+}  // namespace ingot::builder::detail

@@ -1,0 +1,222 @@
+// Key server and key providers of volumes: volumes.md. Everything here lies in the initrd.
+#include "volume_keys.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "ingot/builder/network.hpp"
+#include "ingot/measure/volume_policy.hpp"
+#include "parts.hpp"
+
+namespace ingot::builder {
+namespace {
+
+using detail::add_file;
+
+constexpr std::string_view unit_folder = "/usr/lib/systemd/system";
+constexpr std::string_view providers_folder = "/usr/lib/ingot/key-providers";
+constexpr std::string_view program = "/usr/lib/ingot/volume-key";
+
+/// Drivers of network cards, where the kernel has them; those of kernel.modules come beside them.
+constexpr std::string_view network_modules[] = {
+    "af_packet", "8021q",     "bonding", "virtio_net", "e1000e", "igb", "igc",       "ixgbe",   "i40e",        "ice",
+    "mlx4_en",   "mlx5_core", "bnxt_en", "tg3",        "ena",    "gve", "hv_netvsc", "vmxnet3", "xen_netfront"};
+
+/// crypttab(5): systemd-cryptsetup connects and reads the key. One connection is one run of volume-key.
+constexpr std::string_view socket_unit = R"([Unit]
+Description=Key of the volume {0}
+DefaultDependencies=no
+Conflicts=shutdown.target initrd-switch-root.target
+Before=shutdown.target initrd-switch-root.target
+
+[Socket]
+ListenStream={1}
+SocketMode=0600
+DirectoryMode=0700
+Accept=yes
+RemoveOnStop=yes
+)";
+
+constexpr std::string_view service_unit = R"([Unit]
+Description=Key of the volume {0}, from who holds it
+DefaultDependencies=no
+CollectMode=inactive-or-failed
+{2}
+[Service]
+StandardInput=null
+StandardOutput=socket
+StandardError=journal+console
+ExecStart={1} give {0}
+)";
+
+/// What systemd-cryptsetup@NAME.service needs beside what all volumes need. Not Requires=: the socket stops with the
+/// initrd, and would take the open volume with it.
+constexpr std::string_view open_with_key = R"([Unit]
+Wants={0}
+After={0}
+)";
+
+/// On a first boot the partition is waited for as long as its key server is: systemd would give up after 90 s.
+constexpr std::string_view patience = "[Unit]\nJobRunningTimeoutSec=15min\n";
+
+/// The folder goes with the unit, at the latest when the initrd is left.
+constexpr std::string_view make_with_keys = R"(
+[Service]
+RuntimeDirectory=ingot/volumes
+RuntimeDirectoryMode=0700
+)";
+
+/// In an initrd, systemd-repart looks for what it copies below /sysroot (systemd-repart(8), "--root=").
+constexpr std::string_view see_memory = R"(ExecStartPre=/usr/bin/mount --bind /run /sysroot/run
+ExecStartPost=/usr/bin/umount /sysroot/run
+)";
+
+constexpr std::string_view after_network = R"(Wants=systemd-networkd-wait-online.service
+After=systemd-networkd-wait-online.service
+)";
+
+/// No name is looked up, nothing but HTTP is spoken, and no attempt takes long: clevis sets no limits of its own.
+constexpr std::string_view curl_settings = "connect-timeout = 5\nmax-time = 20\nproto = \"=http\"\nnoproxy = \"*\"\n";
+
+std::string_view word_of(KeyProvider provider) {
+  switch (provider) {
+    case KeyProvider::tpm:
+      return "tpm";
+    case KeyProvider::tang:
+      return "tang";
+  }
+  return "";
+}
+
+bool is_held_by(const Volume& volume, KeyProvider provider) {
+  return std::find(volume.key.begin(), volume.key.end(), provider) != volume.key.end();
+}
+
+void add_providers(ConfigPart& part, const Profile& profile) {
+  std::vector<std::string> by_value;
+  for (const auto pcr : measure::volume_pcrs)
+    by_value.push_back(fmt::format("{}:{}", pcr, to_text(measure::volume_bank)));
+  add_file(part, std::string(program), detail::volume_key, 0755);
+  add_file(part, fmt::format("{}/tpm", providers_folder), detail::tpm_provider, 0755);
+  // Two lines: the TPM, and the policy of measure::volume_policy().
+  add_file(part, fmt::format("{}/tpm.conf", providers_folder),
+           fmt::format("--tpm2-device=auto\n--tpm2-pcrs={} --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem "
+                       "--tpm2-public-key-pcrs={}\n",
+                       fmt::join(by_value, "+"), fmt::join(measure::volume_signed_pcrs, "+")));
+  add_file(part, fmt::format("{}/tang", providers_folder), detail::tang_provider, 0755);
+  add_file(part, fmt::format("{}/tang.conf", providers_folder),
+           fmt::format("{} {}\n", profile.key_server->url, profile.key_server->thumbprint));
+  add_file(part, fmt::format("{}/.curlrc", providers_folder), curl_settings);
+}
+
+void add_volume(ConfigPart& part, const Volume& volume) {
+  std::vector<std::string_view> words;
+  for (const auto provider : volume.key) words.push_back(word_of(provider));
+  add_file(part, fmt::format("/usr/lib/ingot/volume-keys/{}", volume.name), fmt::format("{}\n", fmt::join(words, " ")));
+  const auto unit = fmt::format("ingot-key-{}", volume.name);
+  add_file(part, fmt::format("{}/{}.socket", unit_folder, unit),
+           fmt::format(socket_unit, volume.name, detail::key_socket(volume)));
+  const auto network = is_held_by(volume, KeyProvider::tang) ? after_network : std::string_view();
+  add_file(part, fmt::format("{}/{}@.service", unit_folder, unit),
+           fmt::format(service_unit, volume.name, program, network));
+  add_file(part, fmt::format("{}/systemd-cryptsetup@{}.service.d/key.conf", unit_folder, volume.name),
+           fmt::format(open_with_key, unit + ".socket"));
+  add_file(part, fmt::format("{}/dev-disk-by\\x2dpartlabel-{}.device.d/key.conf", unit_folder, volume.name), patience);
+}
+
+/// The profile of a node that is on one plane and nothing else.
+Profile on_one_plane(const Profile& profile, const std::string& name) {
+  Profile out;
+  out.role = profile.role;
+  out.links = profile.links;
+  out.site = profile.site;
+  std::erase_if(out.site->planes, [&](const SitePlane& plane) { return plane.name != name; });
+  for (auto& role : out.site->roles)
+    std::erase_if(role.planes, [&](const SiteMember& member) { return member.plane != name; });
+  return out;
+}
+
+/// How the plane's interfaces go when the initrd does: the system has its firewall before it has an interface.
+std::string take_down(const Profile& profile, const SitePlane& plane) {
+  std::string out;
+  const auto call = [&](std::string_view verb, const std::string& name) {
+    out += fmt::format("ExecStopPost=+/usr/bin/networkctl {} {}\n", verb, name);
+  };
+  if (plane.kind == PlaneKind::vlan) call("delete", plane.name);
+  for (const auto& link : profile.links) {
+    if (link.name != plane.link) continue;
+    call(link.bond.empty() ? "down" : "delete", link.name);
+    for (const auto& member : link.bond) call("down", member);
+  }
+  return out;
+}
+
+void add_network(ConfigPart& part, const Profile& profile) {
+  const auto reduced = on_one_plane(profile, profile.key_server->plane);
+  const auto& plane = reduced.site->planes.front();
+  for (auto& file : networkd_files(reduced)) part.files.push_back(std::move(file));
+  add_file(part, fmt::format("{}/systemd-networkd.service.d/ingot.conf", unit_folder),
+           fmt::format("[Service]\n{}", take_down(reduced, plane)));
+  const bool is_v6 = profile.key_server->url.find('[') != std::string::npos;
+  add_file(part, fmt::format("{}/systemd-networkd-wait-online.service.d/ingot.conf", unit_folder),
+           fmt::format("[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online --interface={} "
+                       "--{} --timeout=60\n",
+                       interface_name(plane), is_v6 ? "ipv6" : "ipv4"));
+}
+
+}  // namespace
+
+namespace detail {
+
+bool has_key_server(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
+std::string_view key_token_type(const Volume& volume) {
+  if (!has_key_server(volume)) return "systemd-tpm2";
+  return volume.key == std::vector{KeyProvider::tang} ? "clevis" : "ingot-key";
+}
+std::string header_path(const Volume& volume) { return fmt::format("/run/ingot/volumes/{}", volume.name); }
+std::string key_socket(const Volume& volume) { return fmt::format("/run/ingot/keys/{}", volume.name); }
+
+ConfigPart render_volume_keys(const Profile& profile) {
+  ConfigPart part;
+  if (!profile.key_server) return part;
+  add_providers(part, profile);
+  std::string make(make_with_keys);
+  for (const auto& volume : profile.volumes) {
+    if (!has_key_server(volume)) continue;
+    add_volume(part, volume);
+    make += fmt::format("ExecStartPre={} make {}\n", program, volume.name);
+  }
+  make += see_memory;
+  add_file(part, fmt::format("{}/ingot-volumes.service.d/keys.conf", unit_folder),
+           fmt::format("[Unit]\n{}{}", after_network, make));
+  add_network(part, profile);
+  return part;
+}
+
+}  // namespace detail
+
+VolumeKeyNeeds volume_key_needs(const Profile& profile) {
+  VolumeKeyNeeds needs;
+  if (!profile.key_server) return needs;
+  needs.files = {"/usr/bin/bash",
+                 "/usr/bin/curl",
+                 "/usr/bin/jose",
+                 "/usr/bin/clevis-decrypt-tang",
+                 "/usr/bin/clevis-encrypt-tang",
+                 "/usr/bin/sleep",
+                 "/usr/bin/systemd-creds",
+                 "/usr/bin/truncate",
+                 "/usr/bin/networkctl",
+                 "/usr/sbin/cryptsetup",
+                 "/usr/lib/systemd/systemd-networkd",
+                 "/usr/lib/systemd/systemd-networkd-wait-online",
+                 "/usr/lib/udev/rules.d/75-net-description.rules",
+                 "/usr/lib/udev/rules.d/80-net-setup-link.rules"};
+  needs.units = {"systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service"};
+  needs.modules.assign(std::begin(network_modules), std::end(network_modules));
+  return needs;
+}
+
+}  // namespace ingot::builder

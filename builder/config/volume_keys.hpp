@@ -1,0 +1,27 @@
+// Volumes whose keys others than the TPM hold, for volumes.cpp. Internal to config/.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ingot/builder/config.hpp"
+
+namespace ingot::builder::detail {
+
+/// False for a volume whose key the TPM alone holds: systemd-repart and systemd-cryptsetup do all of that one.
+bool has_key_server(const Volume& volume);
+/// Type of the token that the volume's key slot has, whoever holds the key.
+std::string_view key_token_type(const Volume& volume);
+/// What is copied into the partition when the volume is made: a LUKS2 header with its token, in the initrd's memory.
+std::string header_path(const Volume& volume);
+/// Where the key is given to who connects; crypttab(5), "AF_UNIX KEY FILES".
+std::string key_socket(const Volume& volume);
+/// Scripts, their settings, units, and the one plane over which the key server is asked. Nothing without such volumes.
+ConfigPart render_volume_keys(const Profile& profile);
+
+/// Scripts, in volume_key_scripts.cpp.
+extern const std::string_view volume_key;     ///< /usr/lib/ingot/volume-key: puts a key together
+extern const std::string_view tpm_provider;   ///< /usr/lib/ingot/key-providers/tpm
+extern const std::string_view tang_provider;  ///< /usr/lib/ingot/key-providers/tang
+
+}  // namespace ingot::builder::detail
