@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 
 #include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/profile.hpp"
+#include "ingot/signer/key.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
@@ -79,7 +82,8 @@ ports = ["tcp/19532"]
 why = "records"
 )";
 const std::string packages =
-    "\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", \"clevis\", \"cryptsetup-bin\"";
+    "\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", \"clevis\", "
+    "\"cryptsetup-bin\"";
 const std::string thumbprint = "fgOgG3vJSrNZtFvc2nWZsQYKGIR28smGTWJmIrDLSM4";
 
 std::string head(const std::string& with = packages) {
@@ -326,4 +330,34 @@ TEST_CASE("volume keys: an image without a key server has no shell, no network a
   }
   const auto asking = volume_key_needs(folder.must(head() + volume("a", "tang") + server("http://10.10.0.5")));
   CHECK(std::find(asking.files.begin(), asking.files.end(), "/usr/bin/bash") != asking.files.end());
+}
+
+TEST_CASE("volume keys: what the verifier must find in a header says who opens it") {
+  Folder folder;
+  const auto value = [&](const std::string& key) {
+    const auto part = render_storage(folder.must(head() + volume("a", key) + server("http://10.10.0.5"))).value();
+    const auto row = std::find_if(part.settings.begin(), part.settings.end(),
+                                  [](const Setting& one) { return one.area == SettingArea::volume; });
+    REQUIRE(row != part.settings.end());
+    return row->value;
+  };
+  CHECK(value("tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots clevis");
+  CHECK(value("tpm+tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
+  CHECK(value("tpm") ==
+        "crypt aes-xts-plain64, key 512 bits, mapped a, pcrs sha256 7+15, signed pcrs 11, slots systemd-tpm2");
+}
+
+TEST_CASE("volume keys: a recovery key is made with the key that the providers give, not with the TPM's") {
+  Folder folder;
+  auto profile = folder.load(head() + volume("a", "tang") + server("http://10.10.0.5")).value();
+  const auto keys_folder =
+      TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-test-").value();
+  const auto keys = signer::init_keys(keys_folder.path() + "/keys").value();
+  const auto pem = read_file(keys.certificate("recovery"), 1u << 16).value();
+  REQUIRE(complete_recovery(profile, "recovery.crt", as_text(pem)));
+  const auto part = render_initrd_volumes(profile).value();
+  const auto unit = file_of(part, units + "ingot-recovery-key-a.service");
+  CHECK(unit.find("systemd-cryptenroll --unlock-key-file=/run/ingot/keys/a --recovery-key") != std::string::npos);
+  CHECK(unit.find("tpm2-device") == std::string::npos);
+  CHECK(unit.find("ingot-key-a.socket") != std::string::npos);
 }
