@@ -1,12 +1,12 @@
-// The initrd's part in keys that a server holds: volumes.md, "Key server". Secrets go through pipes and bash's variables,
-// never through arguments or files.
+// The initrd's part in keys that a server holds: volumes.md, "Key server". Secrets go through pipes and bash's
+// variables, never through arguments or files.
 #include "volume_keys.hpp"
 
 namespace ingot::builder::detail {
 
-// A provider is a program that is called `PROVIDER bind VOLUME` (a share on standard input, JSON of an object on standard
-// output that is worth nothing without the provider) and `PROVIDER open VOLUME` (the way back). It says itself why it
-// cannot. Further ones need a file in key-providers and a word in profile/volume_keys.cpp.
+// A provider is a program that is called `PROVIDER bind VOLUME` (a share on standard input, JSON of an object on
+// standard output that is worth nothing without the provider) and `PROVIDER open VOLUME` (the way back). It says itself
+// why it cannot. Further ones need a file in key-providers and a word in profile/volume_keys.cpp.
 const std::string_view volume_key = R"sh(#!/bin/bash
 # volume-key make VOLUME: a LUKS2 header for a volume that is not there yet, bound to the volume's key providers.
 # volume-key give VOLUME: the passphrase of its key slot, to standard output.
