@@ -84,8 +84,13 @@ Result<void> check_name(const codec::Gpt& gpt, const std::string& name) {
 /// another.
 Result<void> check_order(const codec::Gpt& gpt, const Baseline& baseline, const std::string& name) {
   std::vector<std::string> names;
-  for (const auto& setting : baseline.settings)
-    if (setting.area == SettingArea::volume) names.push_back(setting.name);
+  for (const auto& setting : baseline.settings) {
+    if (setting.area != SettingArea::volume) continue;
+    names.push_back(setting.name);
+    if (setting.name == name && setting.value.find("systemd-tpm2") == std::string::npos)
+      return fail(ErrorCode::unsupported, fmt::format("a key server holds the key of \"{}\", too", name),
+                  "let the node make it: volumes are sealed before where the TPM alone opens them");
+  }
   const auto made = static_cast<std::size_t>(std::ranges::count(gpt.partitions, codec::ingot_volume_type,
                                                                 [](const auto& partition) { return partition.type; }));
   if (names.empty() || (made < names.size() && names[made] == name)) return {};

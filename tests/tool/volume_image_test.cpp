@@ -132,11 +132,14 @@ TEST_CASE("seal: a disk that a volume cannot be put onto is left alone") {
 
   auto ordered = baseline;
   for (const auto* name : {"state", "models"})
-    ordered.settings.push_back({SettingArea::volume, name, "closed", "", "", ""});
+    ordered.settings.push_back({SettingArea::volume, name, "slots systemd-tpm2", "", "", ""});
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
   refused(seal_onto_disk(tpm, "models", "64MiB"), 3,
           "the next volume of training version 1 is \"state\", not \"models\"");
   refused(seal_onto_disk(tpm, "scratch", "64MiB"), 3, "is \"state\", not \"scratch\"");
+  ordered.settings.front().value = "slots clevis";
+  site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
+  refused(seal_onto_disk(tpm, "state", "64MiB"), 2, "a key server holds the key of \"state\"");
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline));
 
   const auto good = seal_onto_disk(tpm, "models", "64MiB");
