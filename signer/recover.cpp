@@ -42,10 +42,7 @@ void keep_nothing(int, const char*, void*) {}
 
 /// libcryptsetup wants the header in a file: a copy of it, which is as little a secret as the volume.
 Result<OpenedHeader> open_header(const ByteSource& volume, const crypto::Secret& passphrase) {
-  const auto first = TRY(read_part(volume, 0, std::min<std::uint64_t>(codec::luks_binary_header_bytes, volume.size()),
-                                   codec::luks_binary_header_bytes));
-  const auto copies = 2 * TRY(codec::luks_metadata_size(first));
-  const auto metadata = TRY(codec::decode_luks_metadata(TRY(read_part(volume, 0, copies, copies))));
+  const auto metadata = TRY(codec::read_luks_metadata(volume));
   const auto header = TRY(codec::decode_luks_json(metadata.json));
   if (header.segments.size() != 1)
     return fail(ErrorCode::unsupported, "a volume whose encryption is being changed",

@@ -51,10 +51,7 @@ Result<const Volume*> chosen(const std::vector<Volume>& volumes, const std::stri
 }
 
 Result<codec::LuksHeader> header_of(const ByteSource& volume) {
-  const auto first = TRY(read_part(volume, 0, std::min<std::uint64_t>(codec::luks_binary_header_bytes, volume.size()),
-                                   codec::luks_binary_header_bytes));
-  const auto copies = 2 * TRY(codec::luks_metadata_size(first));
-  return codec::decode_luks_json(TRY(codec::decode_luks_metadata(TRY(read_part(volume, 0, copies, copies)))).json);
+  return codec::decode_luks_json(TRY(codec::read_luks_metadata(volume)).json);
 }
 
 struct DiskVolume {

@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::uint64_t grain_bytes = 4096;  // of systemd-repart
 constexpr std::uint64_t smallest_bytes = 64u << 20;
-constexpr std::size_t name_cap = 31;
 
 std::uint64_t round_down(std::uint64_t bytes) { return bytes / grain_bytes * grain_bytes; }
 std::uint64_t round_up(std::uint64_t bytes) { return round_down(bytes + grain_bytes - 1); }
@@ -70,8 +69,7 @@ Result<void> check_image(const codec::Gpt& gpt, const Baseline& baseline) {
 }
 
 Result<void> check_name(const codec::Gpt& gpt, const std::string& name) {
-  if (name.empty() || name.size() > name_cap || name.front() < 'a' || name.front() > 'z' ||
-      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") != std::string::npos)
+  if (!is_volume_name(name))
     return fail(ErrorCode::usage, fmt::format("\"{}\" is no name of a volume", name), "give it as the profile has it");
   for (const auto& partition : gpt.partitions)
     if (partition.name == name)

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ingot/builder/profile.hpp"
+#include "ingot/builder/volume.hpp"
 #include "ingot/crypto/chain.hpp"
 #include "layer.hpp"
 
@@ -14,7 +15,6 @@ constexpr std::uint64_t mebibyte = 1u << 20;
 /// Two copies of LUKS2's metadata with their key slots take 16 MiB, and a journal wants room.
 constexpr std::uint64_t smallest_volume_bytes = 64 * mebibyte;
 constexpr std::size_t volumes_cap = 16;
-constexpr std::size_t name_cap = 31;
 constexpr std::size_t mount_cap = 128;
 /// Names of the disk's other partitions, and of what systemd maps and mounts by itself.
 constexpr std::array taken_names = {std::string_view("root"), std::string_view("usr"), std::string_view("esp"),
@@ -26,11 +26,6 @@ constexpr std::array packages = {std::string_view("systemd-cryptsetup"), std::st
                                  std::string_view("e2fsprogs")};
 /// What encrypts a recovery key and keeps it.
 constexpr std::array recovery_packages = {std::string_view("openssl"), std::string_view("cryptsetup-bin")};
-
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= name_cap && text.front() >= 'a' && text.front() <= 'z' &&
-         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string_view::npos;
-}
 
 bool is_mount(std::string_view text) {
   const bool is_below = std::any_of(data_folders.begin(), data_folders.end(), [&](std::string_view folder) {
@@ -45,7 +40,8 @@ bool is_mount(std::string_view text) {
 Result<Volume*> named_volume(std::vector<Volume>& volumes, const TableReader& table) {
   const auto name = TRY(table.text("name"));
   if (!name) return wrong(table.at(), "a [[volume]] without name", "add name = \"models\"");
-  if (!is_name(name->value) || std::find(taken_names.begin(), taken_names.end(), name->value) != taken_names.end())
+  if (!is_volume_name(name->value) ||
+      std::find(taken_names.begin(), taken_names.end(), name->value) != taken_names.end())
     return wrong(
         name->at,
         fmt::format("name is \"{}\", expected small letters and digits, and not a name of the system's", name->value),
@@ -123,6 +119,12 @@ Result<void> finish_volumes(const Draft& draft) {
 }  // namespace ingot::builder::detail
 
 namespace ingot::builder {
+
+bool is_volume_name(std::string_view text) {
+  constexpr std::size_t name_cap = 31;
+  return !text.empty() && text.size() <= name_cap && text.front() >= 'a' && text.front() <= 'z' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string_view::npos;
+}
 
 Result<void> complete_recovery(Profile& profile, const std::string& certificate_path, std::string_view pem) {
   if (!profile.has_recovery()) return {};

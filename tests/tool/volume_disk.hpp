@@ -19,6 +19,16 @@ inline Profile profile_with_volumes() {
   return profile;
 }
 
+/// What the initrd of an image has for its volumes, in the TPM's folder.
+inline void put_initrd(const Tpm& tpm, const Profile& profile) {
+  const auto part = builder::render_initrd_volumes(profile).value();
+  for (const auto& file : part.files) {
+    const auto path = tpm.file("initrd" + file.path);
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    REQUIRE(write_file(path, file.content));
+  }
+}
+
 /// A cast disk with room for the volumes, and what the initrd has of them.
 inline void cast(const Tpm& tpm, const Profile& profile) {
   std::uint64_t room_bytes = 0;
@@ -26,12 +36,7 @@ inline void cast(const Tpm& tpm, const Profile& profile) {
   const auto guid = parse_guid("11111111-2222-4333-8444-555555555555").value();
   REQUIRE(builder::make_disk(guid, {{codec::linux_generic_type, guid, "data", {}, 4 * mebibyte}}, room_bytes,
                              tpm.file("disk"), builder::silent_progress()));
-  const auto part = builder::render_initrd_volumes(profile).value();
-  for (const auto& file : part.files) {
-    const auto path = tpm.file("initrd" + file.path);
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    REQUIRE(write_file(path, file.content));
-  }
+  put_initrd(tpm, profile);
 }
 
 inline std::vector<std::string> first_boot(const Tpm& tpm) {

@@ -8,7 +8,7 @@
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/image.hpp"
 #include "ingot/builder/profile.hpp"
-#include "volume_site.hpp"
+#include "volume_disk.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string program = std::string(INGOT_BUILD) + "/ingot";
-constexpr std::uint64_t mebibyte = 1u << 20;
 
 /// A node on its first boot: its disk with the volume that systemd-repart made, and what its initrd has.
 class Node {
@@ -27,28 +26,16 @@ class Node {
     tpm.make_srk("ecc256:aes128cfb");
     profile_.volumes = {{"models", "/srv/models", 64 * mebibyte, true, true, {}}};
     take_certificate(site.keys);
-    const auto guid = parse_guid("11111111-2222-4333-8444-555555555555").value();
-    REQUIRE(builder::make_disk(guid, {{codec::linux_generic_type, guid, "data", {}, 4 * mebibyte}}, 64 * mebibyte,
-                               tpm.file("disk"), builder::silent_progress()));
-    output_of({std::string(INGOT_SOURCE) + "/tests/tool/stock-repart", oracles, folder()});
-    const auto table = nlohmann::json::parse(output_of({"sfdisk", "--json", tpm.file("disk")})).at("partitiontable");
-    const auto& partition = table.at("partitions").back();
-    const auto disk = file_source(tpm.file("disk")).value();
-    const auto volume = slice_source(disk, partition.at("start").get<std::uint64_t>() * codec::lba_size_bytes,
-                                     partition.at("size").get<std::uint64_t>() * codec::lba_size_bytes);
-    tpm.write("volume", read_all(*volume.value(), 1u << 30).value());
+    cast(tpm, profile_);
+    output_of(first_boot(tpm));
+    take_out(tpm, volumes_on(tpm.file("disk")).back());
     fs::copy_file(std::string(INGOT_BUILD) + "/ingot-agent", tpm.file("agent"));
   }
   /// A release that was built with these keys.
   void take_certificate(const signer::KeyFolder& keys) {
     const auto path = keys.certificate("recovery");
     REQUIRE(builder::complete_recovery(profile_, path, as_text(read_file(path, 1u << 16).value())));
-    const auto part = builder::render_initrd_volumes(profile_).value();
-    for (const auto& file : part.files) {
-      const auto to = tpm.file("initrd" + file.path);
-      fs::create_directories(fs::path(to).parent_path());
-      REQUIRE(write_file(to, file.content));
-    }
+    put_initrd(tpm, profile_);
   }
   [[nodiscard]] std::string folder() const { return fs::path(tpm.file("")).parent_path(); }
   /// Of a boot, or of one that ends after some lines of the key's unit.

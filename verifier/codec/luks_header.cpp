@@ -175,6 +175,13 @@ Result<LuksMetadata> decode_luks_metadata(Bytes both_copies) {
   return std::move(header.names);
 }
 
+Result<LuksMetadata> read_luks_metadata(const ByteSource& volume) {
+  const auto first = TRY(
+      read_part(volume, 0, std::min<std::uint64_t>(luks_binary_header_bytes, volume.size()), luks_binary_header_bytes));
+  const auto copies = 2 * TRY(luks_metadata_size(first));
+  return decode_luks_metadata(TRY(read_part(volume, 0, copies, copies)));
+}
+
 std::string encode_luks_recovery(const LuksRecovery& recovery, std::uint32_t key_slot) {
   const json::Value token = {{"type", luks_recovery_type},
                              {"keyslots", {std::to_string(key_slot)}},

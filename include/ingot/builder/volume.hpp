@@ -9,6 +9,9 @@
 
 namespace ingot::builder {
 
+/// [a-z][a-z0-9]{0,30}: a partition's label and a name below /dev/mapper.
+bool is_volume_name(std::string_view text);
+
 struct VolumeWish {
   std::string name;  ///< as in the profile
   std::string size;  ///< as in a profile, "100GiB"; empty: all the room there is

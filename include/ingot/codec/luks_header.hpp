@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ingot/base/result.hpp"
+#include "ingot/base/source.hpp"
 #include "ingot/model/digest.hpp"
 
 namespace ingot::codec {
@@ -28,6 +29,8 @@ struct LuksMetadata {
 /// By the two copies of the metadata, one behind the other: the newer one whose checksum holds, as libcryptsetup
 /// chooses. Errors (malformed): none does.
 Result<LuksMetadata> decode_luks_metadata(Bytes both_copies);
+/// Of a volume from its first byte on. Errors: those of the two above; io.
+Result<LuksMetadata> read_luks_metadata(const ByteSource& volume);
 
 /// Members of a token "systemd-tpm2": which policy the TPM holds its key under.
 struct LuksTpmPolicy {
