@@ -5,7 +5,9 @@
 
 #include "ingot/base/writer.hpp"
 #include "ingot/codec/esl.hpp"
+#include "ingot/codec/pcr_signature.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "ingot/measure/revocation.hpp"
 #include "ingot/measure/tpm_policy.hpp"
 #include "ingot/signer/sign.hpp"
 
@@ -13,9 +15,26 @@ namespace ingot::signer {
 namespace {
 
 /// A fresh policy session in which PCR 11 of the SHA-256 bank, alone, has this value.
-Result<Buffer> policy_pcr11(const Digest& pcr11) {
+Result<Buffer> policy_pcr11(const Baseline::PhaseValue& phase) {
+  const auto value = phase.value.find(HashAlg::sha256);
+  if (value == phase.value.end()) return fail(ErrorCode::internal, "a boot phase without a SHA-256 value");
   return measure::policy_pcr(HashAlg::sha256, measure::policy_start(HashAlg::sha256), {{HashAlg::sha256, {11}}},
-                             {{HashAlg::sha256, {{11, pcr11}}}});
+                             {{HashAlg::sha256, {{11, value->second}}}});
+}
+
+/// "sha256", a member of .pcrsig.
+Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
+  const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
+  // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd
+  // has the TPM verify every signature as SHA-256.
+  std::string entries;
+  for (const auto& phase : phases) {
+    const auto policy = TRY(policy_pcr11(phase));
+    const auto signature = TRY(key.sign(HashAlg::sha256, policy));
+    entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
+                           fingerprint, to_hex(policy), to_base64(signature));
+  }
+  return fmt::format(R"("sha256":[{}])", entries);
 }
 
 /// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
@@ -34,19 +53,17 @@ std::string base64url(Bytes bytes) {
 }  // namespace
 
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
-  const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
-  // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd
-  // has the TPM verify every signature as SHA-256.
-  std::string entries;
-  for (const auto& phase : phases) {
-    const auto value = phase.value.find(HashAlg::sha256);
-    if (value == phase.value.end()) return fail(ErrorCode::internal, "a boot phase without a SHA-256 value");
-    const auto policy = TRY(policy_pcr11(value->second));
-    const auto signature = TRY(key.sign(HashAlg::sha256, policy));
-    entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
-                           fingerprint, to_hex(policy), to_base64(signature));
-  }
-  return fmt::format(R"({{"sha256":[{}]}})", entries) + "\n";
+  return fmt::format("{{{}}}\n", TRY(sha256_member(phases, key)));
+}
+
+Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, std::uint32_t generation,
+                                           const SigningKey& key) {
+  if (generation == 0 || generation > measure::generation_cap)
+    return fail(ErrorCode::limit, fmt::format("generation {} of 1 to {}", generation, measure::generation_cap));
+  codec::ReleaseSignature release{generation, TRY(policy_pcr11(initrd)), {}};
+  release.signature =
+      TRY(key.sign(HashAlg::sha256, Writer{}.bytes(release.policy).bytes(measure::generation_ref(generation)).view()));
+  return fmt::format("{{{},{}}}\n", TRY(sha256_member({initrd}, key)), codec::encode_release_signature(release));
 }
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key) {

@@ -90,10 +90,6 @@ std::string_view word_of(KeyProvider provider) {
   return "";
 }
 
-bool is_held_by(const Volume& volume, KeyProvider provider) {
-  return std::find(volume.key.begin(), volume.key.end(), provider) != volume.key.end();
-}
-
 void add_providers(ConfigPart& part, const Profile& profile) {
   std::vector<std::string> by_value;
   for (const auto pcr : measure::volume_pcrs)
@@ -118,7 +114,7 @@ void add_volume(ConfigPart& part, const Volume& volume) {
   const auto unit = fmt::format("ingot-key-{}", volume.name);
   add_file(part, fmt::format("{}/{}.socket", unit_folder, unit),
            fmt::format(socket_unit, volume.name, detail::key_socket(volume)));
-  const auto network = is_held_by(volume, KeyProvider::tang) ? after_network : std::string_view();
+  const auto network = detail::is_held_by(volume, KeyProvider::tang) ? after_network : std::string_view();
   add_file(part, fmt::format("{}/{}@.service", unit_folder, unit),
            fmt::format(service_unit, volume.name, program, network));
   add_file(part, fmt::format("{}/systemd-cryptsetup@{}.service.d/key.conf", unit_folder, volume.name),
@@ -170,6 +166,9 @@ void add_network(ConfigPart& part, const Profile& profile) {
 
 namespace detail {
 
+bool is_held_by(const Volume& volume, KeyProvider provider) {
+  return std::find(volume.key.begin(), volume.key.end(), provider) != volume.key.end();
+}
 bool has_key_server(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
 std::string_view key_token_type(const Volume& volume) {
   if (!has_key_server(volume)) return "systemd-tpm2";

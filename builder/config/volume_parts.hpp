@@ -13,4 +13,15 @@ Result<void> add_recovery(ConfigPart& part, const Profile& profile);
 /// Units that must be over before a volume is opened, each behind a space: opening closes PCR 15.
 std::string recovery_units(const Profile& profile);
 
+/// Units of the initrd that let the release open volumes of the TPM, and keep revoked ones from it.
+void add_release(ConfigPart& part, const Profile& profile);
+/// Units that must be over before the recovery keys are looked for and a volume is opened, each behind a space.
+std::string release_units(const Profile& profile);
+/// How systemd's programs seal a volume's key: the policy of measure::volume_policy() and the release index.
+std::string seal_options();
+
+inline constexpr std::string_view policy_key_path = "/.extra/tpm2-pcr-public-key.pem";
+/// Where systemd's programs look for it by themselves (systemd-pcrlock(8)).
+inline constexpr std::string_view release_policy_path = "/run/systemd/pcrlock.json";
+
 }  // namespace ingot::builder::detail

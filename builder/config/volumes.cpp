@@ -1,9 +1,9 @@
 // Volumes as the initrd makes and opens them: volumes.md.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "ingot/codec/gpt.hpp"
-#include "ingot/measure/volume_policy.hpp"
 #include "volume_keys.hpp"
 #include "volume_parts.hpp"
 
@@ -14,12 +14,12 @@ constexpr std::string_view definitions = "/usr/lib/ingot/repart.d";
 constexpr std::string_view unit_folder = "/usr/lib/systemd/system";
 
 // systemd-repart(8) encrypts and formats first and writes the partition table last: a power cut leaves a disk without
-// the volume, and the next boot begins again. The policy is measure::volume_policy().
+// the volume, and the next boot begins again.
 constexpr std::string_view make_unit = R"([Unit]
 Description=Volumes of this node
 DefaultDependencies=no
 Wants=modprobe@loop.service modprobe@dm_mod.service
-After=sysroot.mount systemd-tpm2-setup-early.service systemd-pcrphase-initrd.service modprobe@loop.service modprobe@dm_mod.service
+{0}After=sysroot.mount systemd-tpm2-setup-early.service systemd-pcrphase-initrd.service modprobe@loop.service modprobe@dm_mod.service
 Conflicts=shutdown.target initrd-switch-root.target
 Before=shutdown.target initrd-switch-root.target
 OnFailure=emergency.target
@@ -29,8 +29,11 @@ OnFailureJobMode=replace-irreversibly
 Type=oneshot
 RemainAfterExit=yes
 StandardError=journal+console
-ExecStart=/usr/bin/systemd-repart --dry-run=no --definitions={} --discard=no --tpm2-device=auto --tpm2-pcrs={} --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem --tpm2-public-key-pcrs={}
+ExecStart=/usr/bin/systemd-repart --dry-run=no --definitions={1} --discard=no {2}
 )";
+
+// A release that was revoked makes no volume either.
+constexpr std::string_view after_release = "Requires=ingot-release.service\nAfter=ingot-release.service\n";
 
 // Not Requires=: what makes volumes stops with the initrd, and would take open ones with it. A volume that `ingot seal`
 // made is empty, and udev calls no empty one ready; systemd-makefs(8) passes over what is not.
@@ -60,7 +63,7 @@ std::string open_unit(const Volume& volume) { return fmt::format("systemd-crypts
 Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   ConfigPart part;
   if (profile.volumes.empty()) return part;
-  std::string crypttab, others = detail::recovery_units(profile);
+  std::string crypttab, others = detail::release_units(profile) + detail::recovery_units(profile);
   const auto first_done = others;
   std::size_t number = 0;
   for (const auto& volume : profile.volumes) {
@@ -82,12 +85,14 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
     others += " " + unit;
   }
   part.files.push_back(text_file("/etc/crypttab", crypttab));
-  std::vector<std::string> by_value;
-  for (const auto pcr : measure::volume_pcrs)
-    by_value.push_back(fmt::format("{}:{}", pcr, to_text(measure::volume_bank)));
-  part.files.push_back(text_file(
-      fmt::format("{}/ingot-volumes.service", unit_folder),
-      fmt::format(make_unit, definitions, fmt::join(by_value, "+"), fmt::join(measure::volume_signed_pcrs, "+"))));
+  detail::add_release(part, profile);
+  const bool is_tpm_asked = std::any_of(profile.volumes.begin(), profile.volumes.end(), [](const Volume& volume) {
+    return detail::is_held_by(volume, KeyProvider::tpm);
+  });
+  part.files.push_back(
+      text_file(fmt::format("{}/ingot-volumes.service", unit_folder),
+                fmt::format(make_unit, is_tpm_asked ? after_release : "", definitions,
+                            is_tpm_asked ? detail::seal_options() : std::string("--tpm2-device=auto"))));
   for (auto& file : detail::render_volume_keys(profile).files) part.files.push_back(std::move(file));
   TRY(detail::add_recovery(part, profile));
   return part;

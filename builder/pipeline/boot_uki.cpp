@@ -28,7 +28,9 @@ Result<SharedSource> tree_content(const Tree& tree, const std::string& path) {
 Result<std::string> policy_signature(const UkiParts& parts, const signer::SigningKey& key) {
   const auto draft = TRY(uki_source(parts));
   const auto sections = TRY(measure::section_events(*draft, TRY(codec::decode_pe(*draft))));
-  return signer::pcr_signature_json(TRY(measure::phase_values(sections, {"enter-initrd"})), key);
+  const auto values = TRY(measure::phase_values(sections, {"enter-initrd"}));
+  if (parts.generation == 0) return signer::pcr_signature_json(values, key);
+  return signer::release_signature_json(values.front(), parts.generation, key);
 }
 
 }  // namespace

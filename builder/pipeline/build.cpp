@@ -172,6 +172,7 @@ Result<UkiParts> common_parts(const Build& build, const BaseTree& base) {
 Result<void> make_boot_uki(Build& build, const BaseTree& base) {
   auto parts = TRY(common_parts(build, base));
   parts.initrd = build.initrd;
+  parts.generation = build.profile.generation;
   parts.command_line =
       fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
   build.progress.step("uki", parts.command_line);
@@ -252,6 +253,7 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   baseline.role = build.profile.role;
   baseline.version = build.profile.version;
   baseline.not_after = build.profile.not_after;
+  baseline.generation = build.profile.generation;
   baseline.root_hash = to_hex(build.verity.root_hash);
   baseline.settings = settings;
   baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "choice.hpp"
+#include "ingot/measure/revocation.hpp"
 
 namespace ingot::builder::detail {
 namespace {
@@ -323,9 +324,9 @@ Result<void> check_packages(const Draft& draft, const TextLocation& at, std::str
 }
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends",   "name", "version", "not_after", "role",   "base",      "kernel",    "root",
-                "disk",      "boot", "site",    "network",   "proxy",  "shipping",  "collector", "bastion",
-                "hardening", "ssh",  "users",   "time",      "volume", "keyserver", "files"}));
+  TRY(top.only({"extends", "name",      "version", "not_after", "generation", "role",   "base",      "kernel",
+                "root",    "disk",      "boot",    "site",      "network",    "proxy",  "shipping",  "collector",
+                "bastion", "hardening", "ssh",     "users",     "time",       "volume", "keyserver", "files"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -334,6 +335,8 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
     draft.profile.version = static_cast<std::uint64_t>(version->value);
   draft.profile.not_after = 0;
   if (const auto end = TRY(top.time("not_after"))) draft.profile.not_after = end->value;
+  if (const auto generation = TRY(top.integer("generation", 1, measure::generation_cap)))
+    draft.profile.generation = static_cast<std::uint32_t>(generation->value);
   if (const auto table = TRY(top.table("base"))) TRY(apply_base(draft, *table, folder));
   if (const auto table = TRY(top.table("kernel"))) TRY(apply_kernel(draft, *table));
   if (const auto table = TRY(top.table("root"))) TRY(apply_root(draft, *table));

@@ -34,6 +34,12 @@ class Tpm {
   }
   void extend(PcrIndex pcr) const { tool({"tpm2_pcrextend", std::to_string(pcr) + ":sha256=" + zeroes}); }
 
+  /// The power goes off and on again: PCRs are as at the start, NV memory stays.
+  void restart() const {
+    output_of({"swtpm_ioctl", "--unix", tpm_.socket() + ".ctrl", "-i"});
+    tool({"tpm2_startup", "-c"});
+  }
+
   void start_session(bool real) const {
     std::vector<std::string> argv = {"tpm2_startauthsession", "-g", "sha256", "-S", file("session")};
     if (real) argv.emplace_back("--policy-session");

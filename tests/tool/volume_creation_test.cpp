@@ -16,6 +16,7 @@ TEST_CASE("volume creation: systemd-repart makes all of them, under the policy t
   output_of(first_boot(tpm));
   const auto found = volumes_on(tpm.file("disk"));
   REQUIRE(found.size() == 2);
+  const auto policy = nlohmann::json::parse(as_text(tpm.read("run/pcrlock.json")));
   for (const auto& volume : found) {
     INFO(volume.name);
     take_out(tpm, volume);
@@ -24,7 +25,10 @@ TEST_CASE("volume creation: systemd-repart makes all of them, under the policy t
     CHECK(dump.at("keyslots").size() == 1);
     REQUIRE(dump.at("tokens").size() == 1);
     CHECK(dump.at("tokens").at("0").at("type") == "systemd-tpm2");
-    CHECK(dump.at("tokens").at("0").at("tpm2-policy-hash") == to_hex(site.policy().digest));
+    const auto public_area = parse_base64(std::string(policy.at("nvPublic"))).value();  // with its size in front
+    const auto index = codec::decode_tpm_nv_public(Bytes(public_area).subspan(2)).value();
+    CHECK(dump.at("tokens").at("0").at("tpm2-policy-hash") ==
+          nlohmann::json{to_hex(site.policy().digest), to_hex(measure::index_policy(site.policy(), index).value())});
     CHECK(opens(tpm));
   }
   CHECK(found[0].name == "state");

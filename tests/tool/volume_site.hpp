@@ -20,6 +20,20 @@ inline ExpectedEvent event(PcrIndex pcr, const std::string& cause, std::string_v
   return {pcr, EventType::EV_IPL, crypto::hash_banks(as_bytes(data)), cause, "", {}};
 }
 
+/// What the initrd's ingot-release.service runs.
+inline std::vector<std::string> admit_command(const Tpm& tpm, const std::string& key) {
+  return {std::string(INGOT_BUILD) + "/ingot-agent",
+          "admit-release",
+          "--signature",
+          tpm.file("run/tpm2-pcr-signature.json"),
+          "--key",
+          key,
+          "--policy",
+          tpm.file("run/pcrlock.json"),
+          "--tpm",
+          tpm.file("tpm")};
+}
+
 /// A machine, an image, and what they were signed with, as files of the TPM's folder.
 struct SealingSite {
   explicit SealingSite(const Tpm& tpm)
@@ -50,7 +64,8 @@ struct SealingSite {
     const auto pcrs = measure::replay_expected(image.events, {});
     const Baseline::PhaseValue phase{"enter-initrd", {{HashAlg::sha256, pcrs.at(HashAlg::sha256).at(11)}}};
     std::filesystem::create_directories(tpm.file("run"));
-    tpm.write("run/tpm2-pcr-signature.json", as_bytes(signer::pcr_signature_json({phase}, policy_key).value()));
+    tpm.write("run/tpm2-pcr-signature.json", as_bytes(signer::release_signature_json(phase, 1, policy_key).value()));
+    output_of(admit_command(tpm, tpm.file("keys/pcr.pub")));
   }
 
   signer::KeyFolder keys;

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "admission.hpp"
 #include "alerts.hpp"
 #include "answer.hpp"
 #include "gather.hpp"
@@ -49,6 +50,13 @@ constexpr const char* help_text =
     "                                                                   recovery key for this certificate\n"
     "  ingot-agent recovery-token --device PATH --recipient HEX --message FILE [--out FILE]\n"
     "                                                                   token that keeps the encrypted key\n"
+    "  ingot-agent admit-release --signature FILE --key FILE --policy FILE [--device PATH] [--tpm PATH]\n"
+    "                                                                   in the initrd: lets this release open the "
+    "node's\n"
+    "                                                                   volumes, and revokes older generations\n"
+    "  ingot-agent index-needed --device PATH --flag FILE               in the initrd: makes FILE when revoked "
+    "releases\n"
+    "                                                                   open the volume\n"
     "  ingot-agent --version\n"
     "\n"
     "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
@@ -200,6 +208,30 @@ Result<void> run_recovery_needed(Options options) {
   return write_file(options["--flag"], {});
 }
 
+/// "A B": the devices that an option names.
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find(' ', at), text.size());
+    if (end > at) out.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+Result<void> run_admit_release(Options options) {
+  TRY(check_given(options, {"--signature", "--key", "--policy"}));
+  auto tpm = TRY(agent::TpmDevice::open(options["--tpm"]));
+  return agent::admit_release(
+      tpm, {options["--signature"], options["--key"], options["--policy"], words_of(options["--device"])});
+}
+
+Result<void> run_index_needed(Options options) {
+  TRY(check_given(options, {"--device", "--flag"}));
+  if (!TRY(agent::needs_release_index(options["--device"]))) return {};
+  return write_file(options["--flag"], {});
+}
+
 struct Command {
   std::set<std::string> options;
   Result<void> (*run)(Options);
@@ -208,6 +240,8 @@ const std::map<std::string, Command> commands = {
     {"evidence",
      {{"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}, run_evidence}},
     {"report", {{"--out"}, run_report}},
+    {"admit-release", {{"--signature", "--key", "--policy", "--device", "--tpm"}, run_admit_release}},
+    {"index-needed", {{"--device", "--flag"}, run_index_needed}},
     {"recovery-needed", {{"--device", "--recipient", "--flag"}, run_recovery_needed}},
     {"recovery-token", {{"--device", "--recipient", "--message", "--out"}, run_recovery_token}},
     {"identity", {{"--key", "--out", "--tpm"}, run_identity}},

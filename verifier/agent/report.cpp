@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "accounts.hpp"
+#include "admission.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/report.hpp"
 #include "tool_answer.hpp"
@@ -109,6 +110,7 @@ const std::vector<Part>& parts() {
       {"modules", [] { return of_file("/proc/modules"); }},
       {"mounts", [] { return of_file("/proc/1/mountinfo"); }},  // ours is what the unit's sandbox makes of it
       {"nft", [] { return of_tool("nft"); }},
+      {"revocation", report_revocation},
       {"sshd", [] { return of_tool("sshd"); }},
       {"sysctl", report_sysctls},
       {"tcp", [] { return of_file("/proc/net/tcp"); }},

@@ -29,7 +29,6 @@ constexpr std::uint32_t cc_nv_read = 0x14E;
 constexpr std::uint32_t cc_policy_secret = 0x151;
 constexpr std::uint32_t cc_quote = 0x158;
 constexpr std::uint32_t cc_flush_context = 0x165;
-constexpr std::uint32_t cc_nv_read_public = 0x169;
 constexpr std::uint32_t cc_start_auth_session = 0x176;
 constexpr std::uint32_t cc_get_capability = 0x17A;
 constexpr std::uint32_t cc_pcr_read = 0x17E;
@@ -196,7 +195,7 @@ Result<LoadedKey> TpmDevice::create_primary(const codec::TpmPublic& key_template
   return in.finish_prefix(std::move(key));
 }
 
-Result<std::uint32_t> TpmDevice::endorsement_session() {
+Result<std::uint32_t> TpmDevice::policy_session() {
   Writer parameters;
   // The nonce only matters to sessions with an HMAC or a salt; this one has neither.
   codec::encode_tpm2b(parameters, Buffer(session_nonce_bytes));
@@ -204,7 +203,11 @@ Result<std::uint32_t> TpmDevice::endorsement_session() {
   parameters.u16be(static_cast<std::uint16_t>(HashAlg::sha256));
   const auto response = TRY(run(cc_start_auth_session, {tpm_rh_null, tpm_rh_null}, {}, parameters.view(), 1));
   Reader in{response};
-  const std::uint32_t session = TRY(in.finish_prefix(in.u32be()));
+  return in.finish_prefix(in.u32be());
+}
+
+Result<std::uint32_t> TpmDevice::endorsement_session() {
+  const auto session = TRY(policy_session());
   // nonceTPM, cpHashA, policyRef, expiration: none.
   const auto satisfied = run(cc_policy_secret, {tpm_rh_endorsement, session}, {tpm_rs_pw},
                              Writer{}.u16be(0).u16be(0).u16be(0).u32be(0).view(), 0);
@@ -248,13 +251,8 @@ Result<void> TpmDevice::flush(std::uint32_t handle) {
 }
 
 Result<Buffer> TpmDevice::read_nv(std::uint32_t index) {
-  const auto description = TRY(run(cc_nv_read_public, {index}, {}, {}, 0));
-  Reader in{description};
-  Reader area{codec::decode_tpm2b(in, structure_cap_bytes)};
-  area.skip(10);
-  (void)codec::decode_tpm2b(area, digest_cap_bytes);
-  const std::uint16_t size = area.u16be();
-  if (!area.ok() || size > nv_size_cap_bytes)
+  const auto size = TRY(nv_public(index)).data_size_bytes;
+  if (size > nv_size_cap_bytes)
     return fail(ErrorCode::malformed, fmt::format("NV index 0x{:08x} has no size that makes sense", index));
   Buffer content;
   while (content.size() < size) {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "ingot/codec/tpm.hpp"
+#include "ingot/codec/tpm_object.hpp"
 
 namespace ingot::agent {
 
@@ -41,6 +41,28 @@ class TpmDevice {
   /// The whole content of an NV index that its empty password opens; `missing` when it is not defined.
   Result<Buffer> read_nv(std::uint32_t index);
 
+  // --- NV indices and policies (tpm_policy.cpp) ---------------------------------------------------------------
+  // The owner hierarchy has an empty password, as systemd wants it, too.
+
+  /// Error (missing): it is not defined.
+  Result<codec::TpmNvPublic> nv_public(std::uint32_t index);
+  Result<void> define_nv(const codec::TpmNvPublic& index);
+  Result<void> undefine_nv(std::uint32_t index);
+  /// An NV counter that its empty password writes.
+  Result<void> increment_nv(std::uint32_t index);
+  /// As the session's policy allows; the session has ended when it does.
+  Result<void> write_nv(std::uint32_t index, std::uint32_t session, Bytes content);
+
+  /// SHA-256, without HMAC. Flushed by flush().
+  Result<std::uint32_t> policy_session();
+  Result<void> policy_pcr(std::uint32_t session, const codec::PcrSelections& selections);
+  /// What was approved, by a signature (RSASSA, SHA-256) of the key over H(approved || policy_ref).
+  Result<void> policy_authorize(std::uint32_t session, const codec::TpmPublic& key, Bytes approved, Bytes policy_ref,
+                                Bytes signature);
+  /// The content of the index is at most this number of 8 bytes.
+  Result<void> policy_nv_at_most(std::uint32_t session, std::uint32_t index, std::uint64_t most);
+  Result<void> policy_or(std::uint32_t session, const std::vector<Buffer>& branches);
+
  private:
   explicit TpmDevice(int fd) : fd_(fd) {}
   Result<Buffer> transmit(Bytes command);
@@ -50,6 +72,7 @@ class TpmDevice {
                      const std::vector<std::uint32_t>& sessions, Bytes parameters, std::size_t response_handles);
   /// A policy session that TPM2_PolicySecret of the endorsement hierarchy has satisfied.
   Result<std::uint32_t> endorsement_session();
+  Result<std::uint32_t> load_public(const codec::TpmPublic& key);
 
   int fd_;
 };

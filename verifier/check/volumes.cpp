@@ -7,6 +7,8 @@
 
 #include "ingot/codec/report.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "ingot/measure/revocation.hpp"
+#include "ingot/measure/tpm_policy.hpp"
 #include "ingot/measure/volume_policy.hpp"
 #include "settings.hpp"
 
@@ -42,6 +44,7 @@ std::vector<std::string> facts_of(const codec::ReportedVolume& volume) {
   if (const auto* token = header.token(tpm_token)) {
     facts.push_back(fmt::format("pcrs {} {}", token->tpm.bank, pcr_text(token->tpm.pcrs)));
     facts.push_back(fmt::format("signed pcrs {}", pcr_text(token->tpm.signed_pcrs)));
+    if (token->tpm.has_index) facts.emplace_back("release index");
   }
   if (const auto* token = header.token(codec::luks_recovery_type))
     facts.push_back(fmt::format("recovery {}", token->recovery.recipient_sha256));
@@ -62,8 +65,43 @@ void add(Verdict& verdict, std::string subject, std::string expected, std::strin
                               std::move(cause), Remedy::investigate, std::nullopt, SettingArea::volume});
 }
 
+/// Name of the key that signs policies, by the first volume that the TPM opens; check_policy() compares each with the
+/// image's.
+Result<Buffer> policy_key_name(const std::vector<codec::ReportedVolume>& volumes) {
+  for (const auto& volume : volumes)
+    if (const auto* token = volume.header.token(tpm_token)) {
+      const auto key = TRY(crypto::PublicKey::from_pem(token->tpm.policy_key_pem));
+      return codec::object_name(codec::encode_tpm_public(TRY(measure::policy_key_public(key))));
+    }
+  return fail(ErrorCode::missing, "no volume that a TPM opens");
+}
+
+/// The node's release index, where it is one, and stands for the release's generation.
+std::optional<codec::TpmNvPublic> check_index(const GoldenValues& golden, const NodeReport& report,
+                                              const std::vector<codec::ReportedVolume>& volumes, Verdict& verdict) {
+  const auto generation = golden.baseline->generation;
+  const auto part = report.parts.find("revocation");
+  const auto key = policy_key_name(volumes);
+  const auto told = part == report.parts.end() ? Result<codec::ReportedRevocation>(codec::ReportedRevocation{})
+                                               : codec::decode_revocation(part->second);
+  const auto index =
+      told && !told->index.empty() ? codec::decode_tpm_nv_public(told->index) : fail(ErrorCode::missing, "");
+  if (!index || !told->counter || !key || *index != measure::release_index(index->auth_policy)) {
+    add(verdict, "release index", fmt::format("generation {}", generation), "none",
+        "the node's TPM does not keep volumes from revoked releases");
+    return std::nullopt;
+  }
+  const auto newest = measure::newest_generation(index->auth_policy, *key, *told->counter, generation);
+  if (newest != generation)
+    add(verdict, "release index", fmt::format("generation {}", generation),
+        newest ? fmt::format("generation {}", *newest) : "a counter that does not go with it",
+        "the TPM's counter and index do not stand for the newest release that this node booted");
+  return *index;
+}
+
 /// Under which policy the TPM gives the key out, compared with what the golden values predict.
-void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volume, Verdict& verdict) {
+void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volume,
+                  const std::optional<codec::TpmNvPublic>& index, Verdict& verdict) {
   const auto* token = volume.header.token(tpm_token);
   if (token == nullptr || golden.platform == nullptr) return;  // a finding of the slots, and of the platform
   const auto subject = fmt::format("volume: {}, policy", volume.label);
@@ -73,9 +111,13 @@ void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volum
   if (!policy)
     return add(verdict, subject, "the policy that image and machine class give", observed,
                fmt::format("the key is sealed to something else: {}", policy.error().message));
-  const auto expected = to_hex(policy->digest);
-  if (token->tpm.digests != std::vector{expected})
-    add(verdict, subject, expected, observed,
+  std::vector<std::string> expected = {to_hex(policy->digest)};
+  if (index) {
+    const auto second = measure::index_policy(*policy, *index);
+    expected.push_back(second ? to_hex(*second) : second.error().message);
+  }
+  if (token->tpm.digests != expected)
+    add(verdict, subject, fmt::format("{}", fmt::join(expected, ", ")), observed,
         "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
 }
 
@@ -141,7 +183,10 @@ void check_volumes(const GoldenValues& golden, const NodeQuestion& question, con
   if (!evidence.report) return;  // a finding already
   const auto volumes = reported_volumes(*evidence.report);
   if (!volumes) return;
-  for (const auto& volume : *volumes) check_policy(golden, volume, verdict);
+  const bool is_sealed = std::any_of(volumes->begin(), volumes->end(),
+                                     [](const auto& volume) { return volume.header.token(tpm_token) != nullptr; });
+  const auto index = is_sealed ? check_index(golden, *evidence.report, *volumes, verdict) : std::nullopt;
+  for (const auto& volume : *volumes) check_policy(golden, volume, index, verdict);
   if (!verdict.state) return;
   for (const auto& volume : *volumes)
     verdict.state->volumes[volume.label] =

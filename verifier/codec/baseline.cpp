@@ -155,6 +155,16 @@ Result<std::int64_t> decode_time(const json::Value& object, const char* name) {
   return static_cast<std::int64_t>(seconds);
 }
 
+/// 0 when there is no such member.
+Result<std::uint32_t> decode_generation(const json::Value& object) {
+  constexpr const char* name = "generation";
+  if (json::find(object, name) == nullptr) return 0;
+  const auto generation = TRY(json::number(object, name));
+  if (generation == 0 || generation > UINT32_MAX)
+    return fail(ErrorCode::malformed, fmt::format("\"{}\" is no generation", name));
+  return static_cast<std::uint32_t>(generation);
+}
+
 // --- phases
 
 json::Value encode_phases(const std::vector<Baseline::PhaseValue>& phases) {
@@ -228,6 +238,7 @@ std::string encode_baseline_statement(const Baseline& baseline) {
                         {"pcrs", encode_pcrs(baseline.pcrs)},
                         {"phases", encode_phases(baseline.phases)}};
   if (!baseline.settings.empty()) predicate["settings"] = encode_settings(baseline.settings);
+  if (baseline.generation != 0) predicate["generation"] = baseline.generation;
   if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
   return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
 }
@@ -236,12 +247,13 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
   TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
                                             "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs",
-                                            "phases", "settings"}));
+                                            "phases", "settings", "generation"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
   baseline.version = TRY_IN("baseline", json::number(predicate, "version"));
   baseline.not_after = TRY_IN("baseline", decode_time(predicate, "not_after"));
+  baseline.generation = TRY_IN("baseline", decode_generation(predicate));
   baseline.root_hash = TRY_IN("baseline", json::text(predicate, "root_hash"));
   baseline.uki_sha256 = TRY_IN("baseline", json::text(predicate, "uki_sha256"));
   baseline.uki_authenticode_sha256 = TRY_IN("baseline", json::text(predicate, "uki_authenticode_sha256"));

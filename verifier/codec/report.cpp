@@ -254,6 +254,25 @@ Result<std::vector<ReportedVolume>> decode_volumes(std::string_view text) {
   return volumes;
 }
 
+Result<ReportedRevocation> decode_revocation(std::string_view text) {
+  ReportedRevocation out;
+  for (const auto line : lines(text)) {
+    const auto name = line.substr(0, line.find(' '));
+    const auto value = line.substr(std::min(name.size() + 1, line.size()));
+    std::uint64_t counter = 0;
+    const auto* end = value.data() + value.size();
+    const auto number = std::from_chars(value.data(), end, counter);
+    auto index = parse_hex(std::string(value));
+    if (name == "counter" && number.ec == std::errc{} && number.ptr == end)
+      out.counter = counter;
+    else if (name == "index" && index && !index->empty())
+      out.index = *std::move(index);
+    else
+      return malformed_line("a counter or an index", line);
+  }
+  return out;
+}
+
 Result<std::string> decode_choice(std::string_view text) {
   const auto open = text.find('['), close = text.find(']');
   if (open == text.npos || close == text.npos || close < open)

@@ -6,9 +6,12 @@ namespace ingot::measure {
 namespace {
 
 // Part 2, "TPM_CC".
+constexpr std::uint32_t tpm_cc_policy_nv = 0x00000149;
 constexpr std::uint32_t tpm_cc_policy_authorize = 0x0000016A;
+constexpr std::uint32_t tpm_cc_policy_or = 0x00000171;
 constexpr std::uint32_t tpm_cc_policy_pcr = 0x0000017F;
 constexpr std::uint32_t tpm_cc_policy_authorize_nv = 0x00000192;
+constexpr std::uint16_t tpm_eo_unsigned_le = 0x0009;  // Part 2, "TPM_EO"
 
 Buffer extend(HashAlg alg, Bytes before, std::uint32_t command, Bytes argument) {
   return crypto::hash(alg, Writer{}.bytes(before).u32be(command).bytes(argument).view());
@@ -33,15 +36,30 @@ Buffer policy_authorize_nv(HashAlg alg, Bytes nv_name) {
   return extend(alg, policy_start(alg), tpm_cc_policy_authorize_nv, nv_name);
 }
 
-Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key) {
+Buffer policy_nv_at_most(HashAlg alg, Bytes before, Bytes nv_name, std::uint64_t most) {
+  const auto arguments = crypto::hash(alg, Writer{}.u64be(most).u16be(0).u16be(tpm_eo_unsigned_le).view());
+  return extend(alg, before, tpm_cc_policy_nv, Writer{}.bytes(arguments).bytes(nv_name).view());
+}
+
+Buffer policy_or(HashAlg alg, const std::vector<Buffer>& branches) {
+  Writer digests;
+  for (const auto& branch : branches) digests.bytes(branch);
+  return extend(alg, policy_start(alg), tpm_cc_policy_or, digests.view());
+}
+
+codec::TpmPublic policy_key_public(Buffer modulus, std::uint32_t exponent) {
   namespace attribute = codec::object_attribute;
-  auto numbers = TRY(key.rsa_numbers());
   codec::TpmRsa rsa;
-  rsa.exponent = numbers.exponent;
-  rsa.modulus = std::move(numbers.modulus);
+  rsa.exponent = exponent;
+  rsa.modulus = std::move(modulus);
   rsa.key_bits = static_cast<std::uint16_t>(rsa.modulus.size() * 8);
   return codec::TpmPublic{
       HashAlg::sha256, attribute::decrypt | attribute::sign_encrypt | attribute::user_with_auth, {}, std::move(rsa)};
+}
+
+Result<codec::TpmPublic> policy_key_public(const crypto::PublicKey& key) {
+  auto numbers = TRY(key.rsa_numbers());
+  return policy_key_public(std::move(numbers.modulus), numbers.exponent);
 }
 
 }  // namespace ingot::measure

@@ -56,20 +56,28 @@ Result<Digest> secure_boot_value(const Baseline& baseline, const Platform& platf
   return found->second.at(secure_boot_pcr);
 }
 
+const codec::PcrSelections& by_value() {
+  static const codec::PcrSelections selections = {{bank, {std::begin(volume_pcrs), std::end(volume_pcrs)}}};
+  return selections;
+}
+
 }  // namespace
 
 Result<VolumePolicy> volume_policy(const Baseline& baseline, const Platform& platform,
                                    const crypto::PublicKey& policy_key) {
-  VolumePolicy out{policy_key.pem(), {}};
+  VolumePolicy out{policy_key.pem(), {}, {}};
   TRY(check_policy_key(baseline, out.policy_key_pem));
-  PcrValues values;
+  auto& values = out.by_value;
   values[bank][secure_boot_pcr] = TRY(secure_boot_value(baseline, platform));
   // Nothing is measured into it before the first volume is open.
   values[bank][node_pcr] = Digest(digest_size_bytes(bank), 0);
   const auto signer = TRY(codec::object_name(codec::encode_tpm_public(TRY(policy_key_public(policy_key)))));
-  const codec::PcrSelections by_value = {{bank, {std::begin(volume_pcrs), std::end(volume_pcrs)}}};
-  out.digest = TRY(policy_pcr(bank, policy_authorize(bank, signer), by_value, values));
+  out.digest = TRY(policy_pcr(bank, policy_authorize(bank, signer), by_value(), values));
   return out;
+}
+
+Result<Buffer> index_policy(const VolumePolicy& policy, const codec::TpmNvPublic& index) {
+  return policy_pcr(bank, policy_authorize_nv(bank, codec::nv_name(index)), by_value(), policy.by_value);
 }
 
 }  // namespace ingot::measure

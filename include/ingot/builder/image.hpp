@@ -54,6 +54,7 @@ struct UkiParts {
   std::string sbat;                ///< lines to add to the stub's own, without its header line; may be empty
   std::string pcr_public_key_pem;  ///< may be empty: no .pcrpkey
   std::string pcr_signature_json;  ///< may be empty: no .pcrsig
+  std::uint32_t generation = 0;    ///< that the signature names; 0: none (make_signed_uki() alone looks at it)
 };
 /// An unsigned UKI, put together while it is read: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes
 /// between headers and sections. Errors: truncated stub (malformed), signed or foreign stub (unsupported), empty parts

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,6 +113,14 @@ struct ReportedVolume {
   bool operator==(const ReportedVolume&) const = default;
 };
 Result<std::vector<ReportedVolume>> decode_volumes(std::string_view text);
+
+/// Part revocation: what the TPM keeps of the releases that the node has booted (measure/revocation.hpp).
+struct ReportedRevocation {
+  std::optional<std::uint64_t> counter;
+  Buffer index;  ///< TPMS_NV_PUBLIC; empty: there is none
+  bool operator==(const ReportedRevocation&) const = default;
+};
+Result<ReportedRevocation> decode_revocation(std::string_view text);
 
 /// "none [integrity] confidentiality": the chosen word.
 Result<std::string> decode_choice(std::string_view text);

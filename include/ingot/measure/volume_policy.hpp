@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "ingot/codec/tpm_object.hpp"
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/model/baseline.hpp"
 
@@ -18,6 +19,7 @@ inline constexpr HashAlg volume_bank = HashAlg::sha256;
 struct VolumePolicy {
   std::string policy_key_pem;  ///< whose signatures count: as it is in .pcrpkey
   Buffer digest;               ///< policyDigest of a SHA-256 session
+  PcrValues by_value{};        ///< of volume_pcrs
 };
 
 /// The policy for an image on a class of machines. `policy_key` is the one that the image carries (pcr.pub of its key
@@ -25,5 +27,9 @@ struct VolumePolicy {
 /// image's policy key; unsupported, a PCR 7 with more than one good value, or a key that is not RSA.
 Result<VolumePolicy> volume_policy(const Baseline& baseline, const Platform& platform,
                                    const crypto::PublicKey& policy_key);
+
+/// The policy of the second part of a volume's key, which its node adds: the release index (measure/revocation.hpp) and
+/// the same PCRs by value.
+Result<Buffer> index_policy(const VolumePolicy& policy, const codec::TpmNvPublic& index);
 
 }  // namespace ingot::measure

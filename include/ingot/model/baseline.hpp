@@ -75,8 +75,11 @@ struct Baseline {
   std::string role;
   std::uint64_t version = 0;   ///< monotonic per profile
   std::int64_t not_after = 0;  ///< seconds since 1970 after which it may not run any more; 0: no end
-  std::string root_hash;       ///< dm-verity, hexadecimal
-  std::string uki_sha256;      ///< of the finished, signed file
+  /// Which releases it revokes: those with a lower one open no volume on nodes that have booted it. 0: a release from
+  /// before there were generations.
+  std::uint32_t generation = 0;
+  std::string root_hash;   ///< dm-verity, hexadecimal
+  std::string uki_sha256;  ///< of the finished, signed file
   std::string uki_authenticode_sha256;
   std::string manifest_sha256;
   std::string stub;  ///< systemd-stub version that the measuring order was taken from: "257"

@@ -112,9 +112,10 @@ struct KeyServer {
 };
 
 struct Profile {
-  std::string name;            ///< [a-z0-9][a-z0-9-]{0,62}
-  std::uint64_t version = 1;   ///< monotonic, >= 1
-  std::int64_t not_after = 0;  ///< seconds since 1970 after which the release may not run any more; 0: no end
+  std::string name;              ///< [a-z0-9][a-z0-9-]{0,62}
+  std::uint64_t version = 1;     ///< monotonic, >= 1
+  std::int64_t not_after = 0;    ///< seconds since 1970 after which the release may not run any more; 0: no end
+  std::uint32_t generation = 1;  ///< revokes all lower ones: on nodes that have booted it they open no volume
   std::string role;
   std::string path;                  ///< the file it came from
   std::vector<std::string> sources;  ///< all files read, base first

@@ -26,9 +26,15 @@ Result<void> strip_pe(const SharedSource& file, const std::string& out_path);
 /// systemd-measure writes them.
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key);
 
-/// A policy of the kernel's Integrity Policy Enforcement, ready for securityfs: PKCS#7 SignedData (RFC 2315), DER, the text
-/// inside, no attributes. Linux takes it when a keyring that it trusts has the certificate (Linux, Documentation/
-/// admin-guide/LSM/ipe.rst, "Deploying Policies"); under Secure Boot db is one. Error (crypto) for a key that is not RSA.
+/// The same for "enter-initrd" alone, with a release's generation (codec/pcr_signature.hpp): volumes of nodes that have
+/// booted a newer one stay closed. Error (limit): none of 1 to measure::generation_cap.
+Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, std::uint32_t generation,
+                                           const SigningKey& key);
+
+/// A policy of the kernel's Integrity Policy Enforcement, ready for securityfs: PKCS#7 SignedData (RFC 2315), DER, the
+/// text inside, no attributes. Linux takes it when a keyring that it trusts has the certificate (Linux, Documentation/
+/// admin-guide/LSM/ipe.rst, "Deploying Policies"); under Secure Boot db is one. Error (crypto) for a key that is not
+/// RSA.
 Result<Buffer> sign_ipe_policy(std::string_view policy, const SigningKey& key);
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key);
