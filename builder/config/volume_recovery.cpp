@@ -98,8 +98,11 @@ std::string recovery_units(const Profile& profile) {
 namespace ingot::builder {
 
 std::vector<std::string> initrd_volume_tools(const Profile& profile) {
-  if (!profile.has_recovery()) return {};
-  return {"/usr/bin/systemd-cryptenroll", "/usr/bin/openssl", "/usr/sbin/cryptsetup", "/usr/bin/rm"};
+  if (profile.has_recovery())
+    return {"/usr/bin/systemd-cryptenroll", "/usr/bin/openssl", "/usr/sbin/cryptsetup", "/usr/bin/rm"};
+  // A header that `ingot seal` made gets another key slot, too.
+  if (profile.asks_tpm()) return {"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"};
+  return {};
 }
 
 }  // namespace ingot::builder

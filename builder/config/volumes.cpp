@@ -1,7 +1,6 @@
 // Volumes as the initrd makes and opens them: volumes.md.
 #include <fmt/format.h>
 
-#include <algorithm>
 
 #include "ingot/codec/gpt.hpp"
 #include "volume_keys.hpp"
@@ -86,13 +85,10 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   }
   part.files.push_back(text_file("/etc/crypttab", crypttab));
   detail::add_release(part, profile);
-  const bool is_tpm_asked = std::any_of(profile.volumes.begin(), profile.volumes.end(), [](const Volume& volume) {
-    return detail::is_held_by(volume, KeyProvider::tpm);
-  });
   part.files.push_back(
       text_file(fmt::format("{}/ingot-volumes.service", unit_folder),
-                fmt::format(make_unit, is_tpm_asked ? after_release : "", definitions,
-                            is_tpm_asked ? detail::seal_options() : std::string("--tpm2-device=auto"))));
+                fmt::format(make_unit, profile.asks_tpm() ? after_release : "", definitions,
+                            profile.asks_tpm() ? detail::seal_options() : std::string("--tpm2-device=auto"))));
   for (auto& file : detail::render_volume_keys(profile).files) part.files.push_back(std::move(file));
   TRY(detail::add_recovery(part, profile));
   return part;

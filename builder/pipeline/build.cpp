@@ -125,7 +125,7 @@ Result<void> append_volumes(Build& build) {
   if (build.profile.volumes.empty()) return {};
   Tree tree;
   TRY(apply_part(tree, TRY(render_initrd_volumes(build.profile))));
-  if (build.profile.has_recovery())
+  if (build.profile.has_recovery() || build.profile.asks_tpm())
     TRY(tree.put_file(std::string(initrd_agent_path), TRY(read_all(*build.options.agent.binary, agent_cap_bytes)),
                       0755));
   const auto path = build.out.file(output::volumes);

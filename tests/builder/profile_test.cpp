@@ -110,8 +110,8 @@ secure_boot = false
 TEST_CASE("a profile that says little gets safe defaults") {
   const auto profile = must(load(head + packages));
   const auto& line = profile.kernel.command_line;
-  for (const auto* parameter : {"module.sig_enforce=1", "lockdown=confidentiality", "systemd.import_credentials=no",
-                                "systemd.volatile=state"})
+  for (const auto* parameter :
+       {"module.sig_enforce=1", "lockdown=confidentiality", "systemd.import_credentials=no", "systemd.volatile=state"})
     CHECK(has(line, parameter));
   CHECK(profile.root.filesystem == RootFilesystem::squashfs);
   CHECK(profile.root.compression == Compression::zstd);
@@ -137,7 +137,7 @@ TEST_CASE("an imported base is an absolute path") {
 TEST_CASE("a profile that extends another adds, replaces and takes away") {
   const Folder folder;
   folder.put("base/motd", "base");
-  folder.put("base/base.toml", head + R"(
+  folder.put("base/base.toml", head + R"(generation = 3
 [base]
 suite = "trixie"
 packages = ["systemd", "nftables"]
@@ -172,6 +172,7 @@ compression = "zstd"
   CHECK(profile.name == "child");
   CHECK(profile.version == 7);
   CHECK(profile.role == "worker");
+  CHECK(profile.generation == 3);  // a fleet's, where it stands in the base
   CHECK(std::get<PackageBase>(profile.base).packages == std::vector<std::string>{"systemd", "nginx-light"});
   const auto& line = profile.kernel.command_line;
   CHECK_FALSE(has(line, "quiet"));
@@ -297,6 +298,8 @@ TEST_CASE("name, version and role are checked and must be there") {
       {"no name", "version = 1\nrole = \"r\"\n", "\"name\" is missing"},
       {"no version", "name = \"n\"\nrole = \"r\"\n", "\"version\" is missing"},
       {"no role", "name = \"n\"\nversion = 1\n", "\"role\" is missing"},
+      {"generation zero", "name = \"n\"\nversion = 1\ngeneration = 0\nrole = \"r\"\n", "generation is 0"},
+      {"a generation too many", "name = \"n\"\nversion = 1\ngeneration = 513\nrole = \"r\"\n", "1 to 512"},
       {"version zero", "name = \"n\"\nversion = 0\nrole = \"r\"\n", "version is 0"},
       {"version as text", "name = \"n\"\nversion = \"1\"\nrole = \"r\"\n", "version is a string, expected an integer"},
       {"version as a fraction", "name = \"n\"\nversion = 1.5\nrole = \"r\"\n", "floating-point"},

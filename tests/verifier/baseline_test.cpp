@@ -58,6 +58,21 @@ TEST_CASE("baseline statement: settings are kept, and each area has a name") {
   CHECK(damaged([](auto& settings) { settings = "none"; }));
 }
 
+TEST_CASE("baseline statement: a generation is kept; releases from before there were any have none") {
+  auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
+  CHECK(baseline.generation == 0);
+  baseline.generation = 7;
+  const auto text = codec::encode_baseline_statement(baseline);
+  CHECK(codec::decode_baseline_statement(as_bytes(text)).value() == baseline);
+  for (const nlohmann::json& wrong :
+       {nlohmann::json(0), nlohmann::json(-1), nlohmann::json("7"), nlohmann::json(1ull << 32)}) {
+    INFO(wrong);
+    auto document = nlohmann::json::parse(text);
+    document["predicate"]["generation"] = wrong;
+    CHECK_FALSE(codec::decode_baseline_statement(bytes(document)));
+  }
+}
+
 TEST_CASE("platform statement: what is encoded is decoded") {
   const auto platform = example_platform();
   const auto text = codec::encode_platform_statement(platform);

@@ -7,6 +7,8 @@
 #include "ingot/check/settings.hpp"
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/codec/state.hpp"
+#include "ingot/measure/revocation.hpp"
+#include "ingot/measure/tpm_policy.hpp"
 #include "ingot/measure/volume_policy.hpp"
 
 using namespace ingot;
@@ -18,8 +20,8 @@ namespace {
 const std::string recipient(64, 'c');
 const Setting row = {SettingArea::volume,
                      "models",
-                     "crypt aes-xts-plain64, key 512 bits, mapped models, pcrs sha256 7+15, signed pcrs 11, slots "
-                     "systemd-recovery+ingot-recovery systemd-tpm2, recovery " +
+                     "crypt aes-xts-plain64, key 512 bits, mapped models, pcrs sha256 7+15, signed pcrs 11, release "
+                     "index, slots systemd-recovery+ingot-recovery systemd-tpm2, recovery " +
                          recipient,
                      "",
                      "",
@@ -31,6 +33,7 @@ Json header() {
   json["keyslots"]["1"] = json["keyslots"]["0"];
   json["tokens"]["1"] = {{"type", "systemd-recovery"}, {"keyslots", {"1"}}};
   json["tokens"]["16"] = Json::parse(codec::encode_luks_recovery({recipient, {1}}, 1));
+  json["tokens"]["0"]["tpm2_pcrlock"] = true;
   return json;
 }
 std::string line(const Json& json, const std::string& device = "vda4", const std::string& label = "models") {
@@ -50,18 +53,34 @@ crypto::PublicKey policy_key() {
   return crypto::PublicKey::from_pem(json.token("systemd-tpm2")->tpm.policy_key_pem).value();
 }
 
+constexpr std::uint32_t generation = 3;
+constexpr std::uint64_t count = 20;
+
+Buffer key_name() {
+  return codec::object_name(codec::encode_tpm_public(measure::policy_key_public(policy_key()).value())).value();
+}
+/// Of a node that has booted generation 3 and nothing newer.
+codec::TpmNvPublic release_index() {
+  return measure::release_index(measure::ReleasePolicy(key_name(), std::int64_t{count} - generation).digest());
+}
+std::string told(const codec::TpmNvPublic& index, std::uint64_t counter = count) {
+  return fmt::format("counter {}\nindex {}\n", counter, to_hex(codec::encode_tpm_nv_public(index)));
+}
+
 /// Golden values of an image with this volume, whose .pcrpkey is the header's.
 Baseline image() {
   auto out = baseline();
   out.settings = {row};
+  out.generation = generation;
   for (auto& event : out.events)
     if (event.pcr == 11 && event.cause == ".pcrpkey") event.digests = crypto::hash_banks(as_bytes(policy_key().pem()));
   return out;
 }
 Json sealed_header() {
   auto json = header();
-  json["tokens"]["0"]["tpm2-policy-hash"] =
-      to_hex(measure::volume_policy(image(), platform(), policy_key()).value().digest);
+  const auto policy = measure::volume_policy(image(), platform(), policy_key()).value();
+  json["tokens"]["0"]["tpm2-policy-hash"] = {to_hex(policy.digest),
+                                             to_hex(measure::index_policy(policy, release_index()).value())};
   return json;
 }
 
@@ -70,7 +89,8 @@ struct Measured {
   std::string key;  ///< what was measured: of a volume, a digest that depends on its key
 };
 Verdict verdict_on_volume(const std::string& part, const std::vector<Measured>& measured,
-                          const NodeState* last = nullptr, const Baseline& golden = image()) {
+                          const NodeState* last = nullptr, const Baseline& golden = image(),
+                          const std::string& revocation = told(release_index())) {
   auto evidence = reference();
   std::vector<Event> log;
   for (const auto& one : measured) {
@@ -81,6 +101,7 @@ Verdict verdict_on_volume(const std::string& part, const std::vector<Measured>& 
   evidence.userspace_log = codec::encode_userspace_log(log);
   evidence.report.emplace();
   evidence.report->parts["volumes"] = part;
+  if (!revocation.empty()) evidence.report->parts["revocation"] = revocation;
   sign(evidence, software_tpm());
   auto asked = question();
   asked.baseline = &golden;
@@ -132,6 +153,7 @@ TEST_CASE("volumes: each weakness of a header is one finding that names it") {
       {"sealed to no PCR by value", [](Json& j) { j["tokens"]["0"]["tpm2-pcrs"] = Json::array(); }, "pcrs sha256 none"},
       {"sealed to PCR 7 alone", [](Json& j) { j["tokens"]["0"]["tpm2-pcrs"] = {7}; }, "pcrs sha256 7,"},
       {"no signed PCR", [](Json& j) { j["tokens"]["0"].erase("tpm2_pubkey_pcrs"); }, "signed pcrs none"},
+      {"open for revoked releases", [](Json& j) { j["tokens"]["0"].erase("tpm2_pcrlock"); }, "signed pcrs 11, slots"},
       {"a bank of SHA-1", [](Json& j) { j["tokens"]["0"]["tpm2-pcr-bank"] = "sha1"; }, "pcrs sha1"},
       {"no recovery key", [](Json& j) { j["tokens"].erase("16"); }, "systemd-recovery systemd-tpm2"},
       {"a recovery key for somebody else", [](Json& j) { j["tokens"]["16"]["recipient"] = std::string(64, 'd'); },
@@ -167,13 +189,38 @@ TEST_CASE("volumes: none, one too many, one of the same name, one that is closed
 TEST_CASE("volumes: the policy is the one that image and machine class give, and no other") {
   CHECK(volume_findings(verdict_on_volume(line(sealed_header()), {own, machine})).empty());
   auto json = sealed_header();
-  json["tokens"]["0"]["tpm2-policy-hash"] = std::string(64, '0');
+  json["tokens"]["0"]["tpm2-policy-hash"][0] = std::string(64, '0');
+  CHECK(volume_findings(verdict_on_volume(line(json), {own, machine})) == Texts{"volume: models, policy"});
+  json = sealed_header();
+  json["tokens"]["0"]["tpm2-policy-hash"].erase(1);
   CHECK(volume_findings(verdict_on_volume(line(json), {own, machine})) == Texts{"volume: models, policy"});
   // Releases signed by a stranger's key would open it.
   auto stranger = baseline();
   stranger.settings = {row};
   CHECK(volume_findings(verdict_on_volume(line(sealed_header()), {own, machine}, nullptr, stranger)) ==
         Texts{"volume: models, policy"});
+}
+
+TEST_CASE("volumes: the node's TPM keeps the release index, and it stands for the newest generation that it booted") {
+  const auto findings = [](const std::string& revocation) {
+    return volume_findings(verdict_on_volume(line(sealed_header()), {own, machine}, nullptr, image(), revocation));
+  };
+  CHECK(findings(told(release_index())).empty());
+  // Without an index there is no policy to compare the header's second part with.
+  const Texts none = {"release index", "volume: models, policy"};
+  CHECK(findings("") == none);
+  CHECK(findings("index 00\n") == none);
+  CHECK(findings("nonsense\n") == none);
+  CHECK(findings(fmt::format("counter {}\n", count)) == none);
+  auto weaker = release_index();
+  weaker.attributes |= 1u << 1;  // TPMA_NV_OWNERWRITE
+  CHECK(findings(told(weaker)) == none);
+  // A counter that was raised: the node has booted what is newer, or somebody plays with it.
+  CHECK(findings(told(release_index(), count + 1)) == Texts{"release index"});
+  CHECK(findings(told(release_index(), count + 1000)) == Texts{"release index"});
+  // Another index than the one in the header.
+  const auto other_base = measure::release_index(measure::ReleasePolicy(key_name(), std::int64_t{count} + 5).digest());
+  CHECK(findings(told(other_base, count + 5 + generation)) == Texts{"volume: models, policy"});
 }
 
 TEST_CASE("volumes: a key is measured before anything else of the node") {

@@ -195,6 +195,13 @@ struct Profile {
       if (volume.mount == state_mount) return &volume;
     return nullptr;
   }
+  /// The TPM holds the key of a volume, or a share of it.
+  [[nodiscard]] bool asks_tpm() const {
+    for (const auto& volume : volumes)
+      for (const auto provider : volume.key)
+        if (provider == KeyProvider::tpm) return true;
+    return false;
+  }
   [[nodiscard]] bool has_recovery() const {
     for (const auto& volume : volumes)
       if (volume.recovery) return true;
