@@ -14,6 +14,7 @@
 #include "ingot/crypto/random.hpp"
 #include "luks_device.hpp"
 #include "luks_key_slot.hpp"
+#include "pbkdf2.hpp"
 
 namespace ingot::signer {
 namespace {

@@ -10,7 +10,7 @@
 namespace ingot::signer {
 
 /// What the headers of a run have in common. libcryptsetup takes 25 ms for one, most of it for 4,000 reads of 64 random
-/// bytes and for what it wipes; after the model it is 2.
+/// bytes and for what it wipes; after the model it is 1.
 class LuksModel {
  public:
   /// Formats a header with keys that nobody knows; then opens one after this model with libcryptsetup. Errors: io;

@@ -11,9 +11,6 @@ inline constexpr const char* luks_hash = "sha256";
 inline constexpr std::size_t luks_stripes = 4000;
 inline constexpr std::size_t luks_slot_bytes = luks_key_bytes * luks_stripes;  ///< whole sectors of 512 bytes
 
-/// PBKDF2 (RFC 8018) with HMAC-SHA-256.
-crypto::Secret pbkdf2(Bytes password, Bytes salt, std::uint32_t iterations, std::size_t size_bytes);
-
 /// Fills `area` with the volume key, split with SHA-256 (LUKS On-Disk Format 1.2.3, "Anti-forensic splitting") and
 /// encrypted under `area_key` as "aes-xts-plain64" in sectors of 512 bytes, counted from the start of the area (LUKS2
 /// 1.1.3, "Keyslots"). Precondition: luks_slot_bytes of area, luks_key_bytes of each key.
