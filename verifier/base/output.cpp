@@ -129,8 +129,8 @@ Result<void> commit_all_new(std::vector<OutputFile> files) {
   const int synced = files.size() == 1 ? ::fsync(first.fd_) : ::syncfs(first.fd_);
   if (synced != 0) return fail(io_error(fmt::format("writing {}", first.path_), errno));
   for (auto& file : files) {
-    // The next files take their pages. Fresh ones cost a virtual machine several times the write, and the machine
-    // what it had cached. Advice: whether it is taken changes nothing else.
+    // The next files take their pages. Fresh ones can cost a virtual machine more than all else of the write, and the
+    // machine what it had cached. Advice: whether it is taken changes nothing else.
     ::posix_fadvise(file.fd_, 0, 0, POSIX_FADV_DONTNEED);
     TRY(file.rename_to(RENAME_NOREPLACE));
   }
