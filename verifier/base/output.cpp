@@ -128,7 +128,12 @@ Result<void> commit_all_new(std::vector<OutputFile> files) {
   const auto folder = std::filesystem::path(first.path_).parent_path().string();
   const int synced = files.size() == 1 ? ::fsync(first.fd_) : ::syncfs(first.fd_);
   if (synced != 0) return fail(io_error(fmt::format("writing {}", first.path_), errno));
-  for (auto& file : files) TRY(file.rename_to(RENAME_NOREPLACE));
+  for (auto& file : files) {
+    // The next files take their pages. Fresh ones can cost a virtual machine more than all else of the write, and the
+    // machine what it had cached. Advice: whether it is taken changes nothing else.
+    ::posix_fadvise(file.fd_, 0, 0, POSIX_FADV_DONTNEED);
+    TRY(file.rename_to(RENAME_NOREPLACE));
+  }
   const Descriptor names(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!names.is_open() || ::fsync(names.get()) != 0) return fail(io_error(fmt::format("writing {}", folder), errno));
   return {};

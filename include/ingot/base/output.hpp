@@ -45,7 +45,8 @@ class OutputFile {
 };
 
 /// commit_new() for many files of one folder, with one sync of the file system instead of one for each. They are on the
-/// disk, and so are their names, when this returns. At an error some may have their names, and those are whole.
+/// disk, and so are their names, when this returns; the cache is told to drop them. At an error some may have their
+/// names, and those are whole.
 Result<void> commit_all_new(std::vector<OutputFile> files);
 
 /// create + write + commit.
