@@ -100,9 +100,12 @@ def read_volume(disk):
 
 
 def header_of(disk):
-    with open(f"{WORK}/header", "wb") as file:
-        file.write(read_volume(disk))
-    return json.loads(output("cryptsetup", "luksDump", "--dump-json-metadata", f"{WORK}/header"))
+    header = f"{disk}.header"
+    with open(header, "wb") as file:
+        file.write(read_volume(disk)[: 16 << 20])
+    dump = json.loads(output("cryptsetup", "luksDump", "--dump-json-metadata", header))
+    os.remove(header)
+    return dump
 
 
 def contains(path, what):
