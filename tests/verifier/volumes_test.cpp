@@ -1,5 +1,7 @@
 // Encrypted volumes: what their headers must say, the policy they are sealed under, and whether they are the node's
 // own.
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
