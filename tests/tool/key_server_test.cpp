@@ -1,11 +1,14 @@
 // Volumes whose key is on a key server: a real tang, the clevis, cryptsetup and systemd of Debian 13, and what we put
 // into the initrd. Node and server are two network namespaces; the TPM is swtpm.
 #include <catch2/catch.hpp>
+#include <cctype>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "ingot/builder/config.hpp"
 #include "ingot/builder/image.hpp"
+#include "ingot/measure/revocation.hpp"
 #include "network_lab.hpp"
 #include "volume_site.hpp"
 
@@ -25,10 +28,18 @@ const Key tpm_alone = {KeyProvider::tpm}, tang_alone = {KeyProvider::tang},
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+const auto release_index = fmt::format("{:#010x}", measure::release_index({}).index);
+
+struct Release {
+  std::string kernel;  ///< that makes it another one for PCR 11
+  std::uint32_t generation;
+};
+const Release first{"5", 1};  // as SealingSite has it
+
 /// A node with its TPM, and the key server across the network.
 class KeyLab {
  public:
-  KeyLab() : site_(tpm_) {
+  explicit KeyLab(Tpm::Bus bus = Tpm::Bus::quiet) : tpm_(bus), site_(tpm_) {
     site_.boot(tpm_);
     tpm_.make_srk("ecc256:aes128cfb");
     lab_.add_node("node");
@@ -47,6 +58,16 @@ class KeyLab {
   [[nodiscard]] std::string file(const std::string& name) const { return tpm_.file(name); }
   [[nodiscard]] std::string text(const std::string& name) const {
     return fs::exists(file(name)) ? std::string(as_text(tpm_.read(name))) : std::string();
+  }
+
+  /// The node starts with a release. Whether its ingot-release.service lets the release open volumes.
+  bool start(const Release& release) {
+    tpm_.restart();
+    site_.image.events.at(1) = event(11, ".linux", release.kernel);
+    site_.measure(tpm_, release.generation);
+    const auto done = run_tool(admit_command(tpm_, file("keys/pcr.pub")));
+    UNSCOPED_INFO(done.error_tail);
+    return done.exit_code == 0;
   }
 
   /// A command in the initrd of the node.
@@ -166,7 +187,17 @@ class KeyLab {
     return nlohmann::json::parse(
         output_of({"cryptsetup", "luksDump", "--dump-json-metadata", file("volumes/" + volume)}));
   }
-  [[nodiscard]] Buffer policy() const { return site_.policy().digest; }
+  /// Of the TPM's share, as it is predicted without the node.
+  [[nodiscard]] Buffer policy() const {
+    const auto told = tpm_.tool({"tpm2_nvreadpublic", release_index});
+    const auto index = measure::release_index(parse_hex(value_of(told, "authorization policy")).value());
+    CHECK(to_hex(codec::nv_name(index)) == value_of(told, "name"));
+    return measure::index_policy(site_.policy(), index).value();
+  }
+  /// What the TPM still has of sessions that somebody began.
+  [[nodiscard]] std::string sessions() const {
+    return tpm_.tool({"tpm2_getcap", "handles-loaded-session"}) + tpm_.tool({"tpm2_getcap", "handles-saved-session"});
+  }
   /// What a boot says that gets no key, once it is sure that it wrote nothing and gave nothing away.
   std::string refusal(const std::string& volume) {
     const auto before = digest_of(file("volumes/" + volume));
@@ -207,6 +238,8 @@ class KeyLab {
   std::optional<builder::Background> server_;
 };
 
+const std::string refused =
+    "ingot: volume shared: the TPM says no: this release, or this boot, is not the one that may open it";
 const std::string backed_off = "1\n2\n4\n8\n16\n32\n60\n60\n60\n";
 
 }  // namespace
@@ -256,36 +289,121 @@ TEST_CASE("key server: with the TPM, neither share opens anything alone") {
   CHECK_FALSE(lab.opens_with("{ " + tang + "; " + tpm + "; }", "shared"));
   CHECK(lab.opens_with("{ " + tpm + "; " + tang + "; }", "shared"));
   // The TPM's share is under the policy that is predicted without the node.
-  const auto credential =
-      parse_base64(lab.header("shared").at("tokens").at("0").at("tpm").at("credential").get<std::string>());
-  REQUIRE(credential);
-  const auto digest = lab.policy();
-  CHECK(std::search(credential->begin(), credential->end(), digest.begin(), digest.end()) != credential->end());
+  const auto object = lab.shell(part + "tpm -Og public -u- | jose b64 dec -i-");
+  CHECK(has(object, as_text(lab.policy())));
   // Of one volume it is none for another.
   CHECK_FALSE(lab.opens_with(part + "tpm" + open + "tpm open other", "shared"));
   // The running system's TPM gives nothing out; the key server alone does not know what was booted.
   lab.tpm().extend(15);
   const auto said = lab.refusal("shared");
-  CHECK(has(said, "Failed to unseal secret using TPM2"));
+  CHECK(has(said, refused));
   CHECK(has(said, "ingot: volume shared: no key from tpm"));
   CHECK(lab.opens("served"));
 }
 
-TEST_CASE("key server: no share is ever an argument of a program") {
+TEST_CASE("key server: no share is ever an argument of a program, in a file, or on the bus to the TPM") {
   if (no_systemd()) return;
-  KeyLab lab;
+  KeyLab lab(Tpm::Bus::recorded);
   lab.tpm().write("arguments", {});
+  fs::create_directories(lab.file("seen"));
   lab.make({{"shared", both}});
   const auto done = lab.run({"/usr/lib/ingot/volume-key", "give", "shared"});
   REQUIRE(done.exit_code == 0);
   const auto passphrase = std::string(as_text(done.output));
   REQUIRE(passphrase.size() == 86);
+  const auto of_tpm = passphrase.substr(0, 43), of_tang = passphrase.substr(43);
   const auto called = lab.text("arguments");
-  for (const auto* call : {"jose jwk gen ", "clevis-encrypt-tang {", "clevis-decrypt-tang", "systemd-creds encrypt ",
-                           "systemd-creds decrypt ", "cryptsetup luksFormat ", "cryptsetup open --test-passphrase "})
+  for (const auto* call : {"jose jwk gen ", "clevis-encrypt-tang {", "clevis-decrypt-tang", "tpm2 create ",
+                           "tpm2 unseal ", "cryptsetup luksFormat ", "cryptsetup open --test-passphrase "})
     CHECK(has(called, call));
-  CHECK_FALSE(has(called, passphrase.substr(0, 43)));
-  CHECK_FALSE(has(called, passphrase.substr(43)));
+  CHECK_FALSE(has(called, of_tpm));
+  CHECK_FALSE(has(called, of_tang));
+
+  std::size_t sealed = 0;
+  for (const auto& found : fs::recursive_directory_iterator(lab.file("seen"))) {
+    INFO(found.path());
+    if (found.is_directory()) CHECK((found.status().permissions() & fs::perms(0077)) == fs::perms::none);
+    if (!found.is_regular_file()) continue;
+    if (found.path().filename() == "private") ++sealed;
+    CHECK_FALSE(has(std::string(as_text(read_file(found.path(), 1u << 20).value())), of_tpm));
+  }
+  CHECK(sealed > 0);
+  CHECK(lab.shell("/usr/lib/ingot/volume-key give shared >/dev/null; ls /run | grep ingot-tpm || true").empty());
+
+  auto bus = lab.text("bus");
+  std::erase_if(bus, [](char c) { return c == ' ' || c == '\n'; });
+  std::transform(bus.begin(), bus.end(), bus.begin(), [](char c) { return static_cast<char>(std::tolower(c)); });
+  CHECK(has(bus, to_hex(lab.policy())));  // of the object that is made: in the clear
+  CHECK_FALSE(has(bus, to_hex(as_bytes(of_tpm))));
+}
+
+TEST_CASE("key server: the TPM gives its share to later releases, and to none that was revoked") {
+  if (no_systemd()) return;
+  KeyLab lab;
+  lab.make({{"served", tang_alone}, {"shared", both}});
+  for (const auto& release : {Release{"of the same generation", 1}, first, Release{"of the next", 2},
+                              Release{"of that one, too", 2}, Release{"of a later one", 4}}) {
+    INFO(release.kernel);
+    CHECK(lab.start(release));
+    CHECK(lab.opens("shared"));
+  }
+  for (const auto& release : {first, Release{"of the next", 2}}) {
+    INFO(release.kernel);
+    CHECK_FALSE(lab.start(release));
+    CHECK(has(lab.refusal("shared"), refused));
+    CHECK(lab.opens("served"));  // it reaches the server, and that is all that this one asks
+  }
+  lab.cast({{"shared", both}}, lab.thumbprint);
+  CHECK(has(lab.no_creation(), refused));
+  CHECK(lab.sessions().empty());
+}
+
+TEST_CASE("key server: the TPM keeps its share from other boots and other nodes") {
+  if (no_systemd()) return;
+  KeyLab lab;
+  lab.make({{"shared", both}});
+  const auto& tpm = lab.tpm();
+  const auto forget_index = [&] { tpm.tool({"tpm2_nvundefine", "-C", "o", release_index}); };
+  const auto forget_all = [&] {
+    forget_index();
+    tpm.tool({"tpm2_nvundefine", "-C", "o", fmt::format("{:#010x}", measure::generation_counter().index)});
+    REQUIRE(lab.start(first));  // makes others
+  };
+  struct Row {
+    const char* name;
+    std::function<void()> change;
+    std::string message;
+  };
+  const std::vector<Row> rows = {
+      {"the initrd has been left", [&] { tpm.extend(11); }, refused},
+      {"a volume has been opened", [&] { tpm.extend(15); }, refused},
+      {"other keys of Secure Boot", [&] { tpm.extend(7); }, refused},
+      {"no release index", forget_index, refused},
+      {"no storage root key", [&] { tpm.forget_srk(); }, "no TPM answers that has a storage root key (0x81000001)"},
+      {"another storage root key", [&] { tpm.make_srk("rsa2048:aes128cfb"); },
+       "it was made with the TPM of another node, or this one was cleared since"},
+      {"the old one again",
+       [&] {
+         tpm.forget_srk();
+         tpm.make_srk("ecc256:aes128cfb");
+       },
+       ""},
+      {"the TPM's memory of generations begins again", forget_all, refused}};
+  for (const auto& row : rows) {
+    INFO(row.name);
+    REQUIRE(lab.start(first));
+    row.change();
+    if (row.message.empty())
+      CHECK(lab.opens("shared"));
+    else
+      CHECK(has(lab.refusal("shared"), row.message));
+    CHECK(lab.sessions().empty());
+  }
+  // A node whose storage root key is RSA.
+  tpm.forget_srk();
+  tpm.make_srk("rsa2048:aes128cfb");
+  lab.make({{"shared", both}});
+  CHECK(lab.opens("shared"));
 }
 
 TEST_CASE("key server: away, it is waited for, then the boot stops, and nothing is written") {
@@ -400,6 +518,18 @@ TEST_CASE("key server: a header that another image made, or that was changed, is
       {"no token", get, "has no token"},
       {"the TPM's part is taken out", get + "jose fmt -j- -Od tpm -o- <<<\"$token\"" + put, "has no part of tpm"},
       {"tang's part is taken out", get + "jose fmt -j- -Od tang -o- <<<\"$token\"" + put, "has no part of tang"},
+      {"the TPM's part without what it sealed",
+       get +
+           "part=$(jose fmt -j- -Og tpm -Od private -o- <<<\"$token\"); jose fmt -j- -Oj \"$part\" -s tpm -Uo- "
+           "<<<\"$token\"" +
+           put,
+       "its header is not this provider's"},
+      {"the TPM's part with another object in it",
+       get +
+           "part=$(jose fmt -j- -Og tpm -j '\"AAAA\"' -s private -Uo- <<<\"$token\"); jose fmt -j- -Oj \"$part\" -s "
+           "tpm -Uo- <<<\"$token\"" +
+           put,
+       "its header was changed: the TPM does not know what it sealed"},
       {"a part that is a text", get + "jose fmt -j- -Oq '\"x\"' -s tang -Uo- <<<\"$token\"" + put,
        "has no part of tang"},
       {"a JWE of another pin",
