@@ -95,7 +95,7 @@ work=$(mktemp -d /run/ingot-tpm.XXXXXX) # mode 0700
 leave() {
   local session
   for session in "$work"/*.session; do
-    if [ -e "$session" ]; then tpm2 flushcontext "$session" || true; fi
+    if [ -e "$session" ]; then tpm2 flushcontext "$session" 2>/dev/null || true; fi
   done
   rm -r "$work"
 }
@@ -105,7 +105,8 @@ cd "$work"
 # Salted by the storage root key, whose Name is in the file srk: the first parameter of a command and of its answer
 # crosses the bus to the TPM encrypted.
 start() { # TYPE
-  tpm2 startauthsession --quiet "--$1-session" --session="$1.session" --hash-algorithm=sha256 --key-context=$srk --name=srk
+  tpm2 startauthsession --quiet "--$1-session" --session="$1.session" --hash-algorithm=sha256 --key-context=$srk --name=srk ||
+    fail "the TPM begins no session with its storage root key"
 }
 admit() { # the policy session; what its policy is by now, in the file policy
   tpm2 policypcr --quiet --session=policy.session --pcr-list="$release_pcrs" &&
@@ -114,10 +115,11 @@ admit() { # the policy session; what its policy is by now, in the file policy
 }
 refuse() { fail "the TPM says no: this release, or this boot, is not the one that may open it"; }
 
-tpm2 readpublic --quiet --object-context=$srk --name=now ||
+own=now
+if [ "$1" = bind ]; then own=srk; fi
+tpm2 readpublic --quiet --object-context=$srk --name=$own ||
   fail "no TPM answers that has a storage root key ($srk); systemd-tpm2-setup-early.service makes it"
 if [ "$1" = bind ]; then
-  mv now srk
   start policy
   admit || refuse
   start hmac

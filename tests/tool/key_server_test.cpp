@@ -141,6 +141,7 @@ class KeyLab {
       REQUIRE(write_file(path, one.content));
       fs::permissions(path, static_cast<fs::perms>(one.mode));
     }
+    keep_to_needs(builder::volume_key_needs(profile));
   }
   /// That, and a disk with room for the volumes.
   void cast(const Volumes& volumes, const std::string& print) {
@@ -217,6 +218,17 @@ class KeyLab {
   }
 
  private:
+  /// The TPM's provider finds what the image's initrd has for it, and no other program.
+  void keep_to_needs(const builder::VolumeKeyNeeds& needs) const {
+    const std::string provider = "initrd/usr/lib/ingot/key-providers/tpm", everything = "PATH=/usr/sbin:/usr/bin";
+    fs::create_directories(file("initrd/needs"));
+    for (const auto& path : needs.files)
+      fs::create_symlink(path, file("initrd/needs/" + fs::path(path).filename().string()));
+    auto content = text(provider);
+    REQUIRE(has(content, everything));
+    tpm_.write(provider, as_bytes(content.replace(content.find(everything), everything.size(), "PATH=/needs")));
+    fs::permissions(file(provider), fs::perms(0755));
+  }
   [[nodiscard]] std::string folder() const { return fs::path(tpm_.file("")).parent_path(); }
   void serve(std::vector<std::string> argv) {
     builder::Command command;
