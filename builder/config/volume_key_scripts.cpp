@@ -72,20 +72,76 @@ case $1 in
 esac
 )sh";
 
+// systemd-creds 257 knows no release index, so tpm2-tools seal. What is sealed is the volume's name and the share: one
+// of another volume is none. Policy commands go in the order of measure::index_policy(), for both ways: what may not
+// open does not bind either.
 const std::string_view tpm_provider = R"sh(#!/bin/bash
-# tpm bind|open VOLUME: a share of its key, sealed by this node's TPM under the policy of all volumes.
+# tpm bind|open VOLUME: a share of its key, sealed by this node's TPM for the release that the release index holds.
 set -euo pipefail
 shopt -s inherit_errexit
+export LC_ALL=C PATH=/usr/sbin:/usr/bin TSS2_LOG=all+NONE TPM2TOOLS_TCTI
+volume=$2
+srk=0x81000001
 {
-  read -ra device
-  read -ra policy
+  read -r TPM2TOOLS_TCTI
+  read -r index release_pcrs boot_pcrs
 } </usr/lib/ingot/key-providers/tpm.conf
 
+fail() {
+  printf '<3>ingot: volume %s: %s\n' "$volume" "$*" >&2
+  exit 1
+}
+work=$(mktemp -d /run/ingot-tpm.XXXXXX) # mode 0700
+leave() {
+  local session
+  for session in "$work"/*.session; do
+    if [ -e "$session" ]; then tpm2 flushcontext "$session" 2>/dev/null || true; fi
+  done
+  rm -r "$work"
+}
+trap leave EXIT
+cd "$work"
+
+# Salted by the storage root key, whose Name is in the file srk: the first parameter of a command and of its answer
+# crosses the bus to the TPM encrypted.
+start() { # TYPE
+  tpm2 startauthsession --quiet "--$1-session" --session="$1.session" --hash-algorithm=sha256 --key-context=$srk --name=srk ||
+    fail "the TPM begins no session with its storage root key"
+}
+admit() { # the policy session; what its policy is by now, in the file policy
+  tpm2 policypcr --quiet --session=policy.session --pcr-list="$release_pcrs" &&
+    tpm2 policyauthorizenv --quiet --session=policy.session --hierarchy=o "$index" &&
+    tpm2 policypcr --quiet --session=policy.session --pcr-list="$boot_pcrs" --policy=policy
+}
+refuse() { fail "the TPM says no: this release, or this boot, is not the one that may open it"; }
+
+own=now
+if [ "$1" = bind ]; then own=srk; fi
+tpm2 readpublic --quiet --object-context=$srk --name=$own ||
+  fail "no TPM answers that has a storage root key ($srk); systemd-tpm2-setup-early.service makes it"
 if [ "$1" = bind ]; then
-  credential=$(systemd-creds encrypt --name="$2" --with-key=tpm2-with-public-key "${device[@]}" "${policy[@]}" - -)
-  printf '{"credential":"%s"}' "${credential//$'\n'/}"
+  start policy
+  admit || refuse
+  start hmac
+  IFS= read -r share || true # no line end behind it
+  printf '%s %s' "$volume" "$share" | tpm2 create --quiet --parent-context=$srk --parent-auth=session:hmac.session --hash-algorithm=sha256 \
+    --policy=policy --attributes='fixedtpm|fixedparent|noda' --sealing-input=- --public=public --private=private ||
+    fail "the TPM does not seal"
+  printf '{"srk":"%s","public":"%s","private":"%s"}' "$(jose b64 enc -I srk)" "$(jose b64 enc -I public)" "$(jose b64 enc -I private)"
 else
-  jose fmt -j- -Og credential -u- | systemd-creds decrypt --name="$2" "${device[@]}" - -
+  part=$(jose fmt -j- -Oo-) || fail "its header is not this provider's"
+  for member in srk public private; do
+    jose fmt -j- -Og $member -u- <<<"$part" | jose b64 dec -i- -O $member || fail "its header is not this provider's"
+  done
+  [ "$(jose b64 enc -I now)" = "$(jose b64 enc -I srk)" ] ||
+    fail "it was made with the TPM of another node, or this one was cleared since"
+  start policy
+  admit || refuse
+  tpm2 load --quiet --parent-context=$srk --public=public --private=private --key-context=sealed ||
+    fail "its header was changed: the TPM does not know what it sealed"
+  opened=$(tpm2 unseal --quiet --object-context=sealed --auth=session:policy.session) || refuse
+  [ "${opened% *}" = "$volume" ] || fail "its header has the TPM's share of another volume"
+  printf %s "${opened##* }"
 fi
 )sh";
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ingot/builder/network.hpp"
+#include "ingot/measure/revocation.hpp"
 #include "ingot/measure/volume_policy.hpp"
 #include "parts.hpp"
 
@@ -73,6 +74,7 @@ constexpr std::string_view see_memory = R"(ExecStartPre=/usr/bin/mount --bind /r
 ExecStartPost=/usr/bin/umount /sysroot/run
 )";
 
+constexpr std::string_view after_release = "After=ingot-release.service\n";
 constexpr std::string_view after_network = R"(Wants=systemd-networkd-wait-online.service
 After=systemd-networkd-wait-online.service
 )";
@@ -91,16 +93,13 @@ std::string_view word_of(KeyProvider provider) {
 }
 
 void add_providers(ConfigPart& part, const Profile& profile) {
-  std::vector<std::string> by_value;
-  for (const auto pcr : measure::volume_pcrs)
-    by_value.push_back(fmt::format("{}:{}", pcr, to_text(measure::volume_bank)));
+  const auto bank = to_text(measure::volume_bank);
   add_file(part, std::string(program), detail::volume_key, 0755);
   add_file(part, fmt::format("{}/tpm", providers_folder), detail::tpm_provider, 0755);
-  // Two lines: the TPM, and the policy of measure::volume_policy().
+  // Two lines: the TPM, and the policy of measure::index_policy().
   add_file(part, fmt::format("{}/tpm.conf", providers_folder),
-           fmt::format("--tpm2-device=auto\n--tpm2-pcrs={} --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem "
-                       "--tpm2-public-key-pcrs={}\n",
-                       fmt::join(by_value, "+"), fmt::join(measure::volume_signed_pcrs, "+")));
+           fmt::format("device:/dev/tpmrm0\n{:#010x} {}:{} {}:{}\n", measure::release_index({}).index, bank,
+                       fmt::join(measure::volume_signed_pcrs, ","), bank, fmt::join(measure::volume_pcrs, ",")));
   add_file(part, fmt::format("{}/tang", providers_folder), detail::tang_provider, 0755);
   add_file(part, fmt::format("{}/tang.conf", providers_folder),
            fmt::format("{} {}\n", profile.key_server->url, profile.key_server->thumbprint));
@@ -114,9 +113,11 @@ void add_volume(ConfigPart& part, const Volume& volume) {
   const auto unit = fmt::format("ingot-key-{}", volume.name);
   add_file(part, fmt::format("{}/{}.socket", unit_folder, unit),
            fmt::format(socket_unit, volume.name, detail::key_socket(volume)));
-  const auto network = detail::is_held_by(volume, KeyProvider::tang) ? after_network : std::string_view();
+  std::string after;
+  if (detail::is_held_by(volume, KeyProvider::tpm)) after += after_release;
+  if (detail::is_held_by(volume, KeyProvider::tang)) after += after_network;
   add_file(part, fmt::format("{}/{}@.service", unit_folder, unit),
-           fmt::format(service_unit, volume.name, program, network));
+           fmt::format(service_unit, volume.name, program, after));
   add_file(part, fmt::format("{}/systemd-cryptsetup@{}.service.d/key.conf", unit_folder, volume.name),
            fmt::format(open_with_key, unit + ".socket"));
   add_file(part, fmt::format("{}/dev-disk-by\\x2dpartlabel-{}.device.d/key.conf", unit_folder, volume.name), patience);
@@ -205,7 +206,6 @@ VolumeKeyNeeds volume_key_needs(const Profile& profile) {
                  "/usr/bin/clevis-decrypt-tang",
                  "/usr/bin/clevis-encrypt-tang",
                  "/usr/bin/sleep",
-                 "/usr/bin/systemd-creds",
                  "/usr/bin/truncate",
                  "/usr/bin/networkctl",
                  "/usr/sbin/cryptsetup",
@@ -213,6 +213,11 @@ VolumeKeyNeeds volume_key_needs(const Profile& profile) {
                  "/usr/lib/systemd/systemd-networkd-wait-online",
                  "/usr/lib/udev/rules.d/75-net-description.rules",
                  "/usr/lib/udev/rules.d/80-net-setup-link.rules"};
+  const auto asks_tpm = [](const Volume& volume) {
+    return detail::has_key_server(volume) && detail::is_held_by(volume, KeyProvider::tpm);
+  };
+  if (std::any_of(profile.volumes.begin(), profile.volumes.end(), asks_tpm))
+    for (const auto* path : {"/usr/bin/mktemp", "/usr/bin/rm", "/usr/bin/tpm2"}) needs.files.emplace_back(path);
   needs.units = {"systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service"};
   needs.modules.assign(std::begin(network_modules), std::end(network_modules));
   return needs;

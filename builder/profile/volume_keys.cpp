@@ -12,10 +12,13 @@ constexpr std::size_t thumbprint_length = 43;
 constexpr std::string_view base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::string_view scheme = "http://";
 constexpr std::array packages = {std::string_view("clevis"), std::string_view("cryptsetup-bin")};
+constexpr std::array tpm_packages = {std::string_view("tpm2-tools")};  // beside these
 
-bool asks_server(const Volume& volume) {
-  return std::find(volume.key.begin(), volume.key.end(), KeyProvider::tang) != volume.key.end();
+bool is_held_by(const Volume& volume, KeyProvider provider) {
+  return std::find(volume.key.begin(), volume.key.end(), provider) != volume.key.end();
 }
+bool asks_server(const Volume& volume) { return is_held_by(volume, KeyProvider::tang); }
+bool shares_with_tpm(const Volume& volume) { return asks_server(volume) && is_held_by(volume, KeyProvider::tpm); }
 
 bool is_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -122,7 +125,11 @@ Result<void> finish_volume_keys(Draft& draft) {
                     "on the very volume that is to be opened",
                     profile.site->path));
   server.plane = plane->name;
-  return check_packages(draft, asking->at, fmt::format("key = \"tang\" of volume \"{}\"", asking->name), packages);
+  TRY(check_packages(draft, asking->at, fmt::format("key = \"tang\" of volume \"{}\"", asking->name), packages));
+  const auto shared = std::find_if(profile.volumes.begin(), profile.volumes.end(), shares_with_tpm);
+  if (shared == profile.volumes.end()) return {};
+  return check_packages(draft, shared->at, fmt::format("key = \"tpm+tang\" of volume \"{}\"", shared->name),
+                        tpm_packages);
 }
 
 }  // namespace ingot::builder::detail

@@ -83,7 +83,8 @@ why = "records"
 )";
 const std::string packages =
     "\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", \"clevis\", "
-    "\"cryptsetup-bin\"";
+    "\"cryptsetup-bin\", \"tpm2-tools\"";
+const std::string without_tpm2_tools = packages.substr(0, packages.rfind(','));
 const std::string thumbprint = "fgOgG3vJSrNZtFvc2nWZsQYKGIR28smGTWJmIrDLSM4";
 
 std::string head(const std::string& with = packages) {
@@ -209,6 +210,9 @@ TEST_CASE("volume keys: every mistake is refused with its place and the way out"
        head("\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", \"clevis\"") +
            volume("a", "tang") + server("http://10.10.0.5"),
        11, "needs the package cryptsetup-bin"},
+      {"no tpm2-tools",
+       head(without_tpm2_tools) + volume("a", "tang") + volume("b", "tpm+tang") + server("http://10.10.0.5"), 16,
+       "key = \"tpm+tang\" of volume \"b\" needs the package tpm2-tools"},
       {"no site",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [" + packages + "]\n" + volume("a", "tang") +
            server("http://10.10.0.5"),
@@ -273,11 +277,15 @@ TEST_CASE("volume keys: the initrd binds before it makes, and asks each volume's
   CHECK(file_of(part, "/usr/lib/ingot/volume-keys/b") == "tang\n");
   CHECK(file_of(part, "/usr/lib/ingot/volume-keys/c") == "tpm tang\n");
   CHECK(file_of(part, "/usr/lib/ingot/key-providers/tang.conf") == "http://10.10.0.5 " + thumbprint + "\n");
-  // One policy, whoever seals: what the TPM provider is told is what systemd-repart is told.
-  auto policy = file_of(part, "/usr/lib/ingot/key-providers/tpm.conf");
-  policy = policy.substr(policy.find('\n') + 1);
-  policy.pop_back();
-  CHECK(file_of(part, units + "ingot-volumes.service").find(" " + policy + "\n") != std::string::npos);
+  // One policy, whoever seals: the PCRs that systemd-repart is told, and the index that its pcrlock.json names.
+  CHECK(file_of(part, "/usr/lib/ingot/key-providers/tpm.conf") ==
+        "device:/dev/tpmrm0\n0x0181474f sha256:11 sha256:7,15\n");
+  CHECK(file_of(part, units + "ingot-volumes.service").find("--tpm2-pcrs=7:sha256+15:sha256 ") != std::string::npos);
+  // The index is this release's before anybody asks by it.
+  CHECK(has_line(file_of(part, units + "ingot-volumes.service"), "Requires=ingot-release.service"));
+  CHECK(has_line(file_of(part, units + "ingot-volumes.service"), "After=ingot-release.service"));
+  CHECK(has_line(file_of(part, units + "ingot-key-c@.service"), "After=ingot-release.service"));
+  CHECK_FALSE(has_line(file_of(part, units + "ingot-key-b@.service"), "After=ingot-release.service"));
   for (const auto& file : part.files)
     if (file.path == "/usr/lib/ingot/volume-key" || file.path.ends_with("key-providers/tang")) CHECK(file.mode == 0755);
 }
@@ -329,7 +337,17 @@ TEST_CASE("volume keys: an image without a key server has no shell, no network a
     CHECK(file.path.find("network") == std::string::npos);
   }
   const auto asking = volume_key_needs(folder.must(head() + volume("a", "tang") + server("http://10.10.0.5")));
-  CHECK(std::find(asking.files.begin(), asking.files.end(), "/usr/bin/bash") != asking.files.end());
+  const auto has = [](const VolumeKeyNeeds& one, const std::string& path) {
+    return std::find(one.files.begin(), one.files.end(), path) != one.files.end();
+  };
+  CHECK(has(asking, "/usr/bin/bash"));
+  CHECK_FALSE(has(asking, "/usr/bin/tpm2"));
+  const auto sharing =
+      volume_key_needs(folder.must(head() + volume("a", "tpm") + volume("b", "tpm+tang") + server("http://10.10.0.5")));
+  CHECK(has(sharing, "/usr/bin/tpm2"));
+  const auto apart =
+      folder.must(head(without_tpm2_tools) + volume("a", "tpm") + volume("b", "tang") + server("http://10.10.0.5"));
+  CHECK_FALSE(has(volume_key_needs(apart), "/usr/bin/tpm2"));
 }
 
 TEST_CASE("volume keys: what the verifier must find in a header says who opens it") {
@@ -344,7 +362,8 @@ TEST_CASE("volume keys: what the verifier must find in a header says who opens i
   CHECK(value("tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots clevis");
   CHECK(value("tpm+tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
   CHECK(value("tpm") ==
-        "crypt aes-xts-plain64, key 512 bits, mapped a, pcrs sha256 7+15, signed pcrs 11, slots systemd-tpm2");
+        "crypt aes-xts-plain64, key 512 bits, mapped a, pcrs sha256 7+15, signed pcrs 11, release index, "
+        "slots systemd-tpm2");
 }
 
 TEST_CASE("volume keys: a recovery key is made with the key that the providers give, not with the TPM's") {

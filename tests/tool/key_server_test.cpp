@@ -1,211 +1,14 @@
-// Volumes whose key is on a key server: a real tang, the clevis, cryptsetup and systemd of Debian 13, and what we put
-// into the initrd. Node and server are two network namespaces; the TPM is swtpm.
+// Volumes whose key is on a key server: how they are made and opened, and what becomes of both without the server.
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
-#include "ingot/builder/config.hpp"
-#include "ingot/builder/image.hpp"
-#include "network_lab.hpp"
-#include "volume_site.hpp"
+#include "key_lab.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::uint64_t mebibyte = 1u << 20;
-constexpr std::uint64_t volume_bytes = 64 * mebibyte;
-const std::string address = "10.10.0.5";
-using Key = std::vector<KeyProvider>;
-using Volumes = std::vector<std::pair<std::string, Key>>;
-const Key tpm_alone = {KeyProvider::tpm}, tang_alone = {KeyProvider::tang},
-          both = {KeyProvider::tpm, KeyProvider::tang};
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-/// A node with its TPM, and the key server across the network.
-class KeyLab {
- public:
-  KeyLab() : site_(tpm_) {
-    site_.boot(tpm_);
-    tpm_.make_srk("ecc256:aes128cfb");
-    lab_.add_node("node");
-    lab_.add_node("server");
-    lab_.connect("node", "mgmt", "management", {"10.10.0.20/24"});
-    lab_.connect("server", "mgmt", "management", {address + "/24"});
-    fs::create_directories(file("volumes"));
-    fs::create_directories(file("initrd"));
-    thumbprint = new_server("keys");
-    start_server("keys");
-  }
-
-  std::string thumbprint;  ///< of the server that is there at first, with the database "keys"
-
-  [[nodiscard]] const Tpm& tpm() const { return tpm_; }
-  [[nodiscard]] std::string file(const std::string& name) const { return tpm_.file(name); }
-  [[nodiscard]] std::string text(const std::string& name) const {
-    return fs::exists(file(name)) ? std::string(as_text(tpm_.read(name))) : std::string();
-  }
-
-  /// A command in the initrd of the node.
-  [[nodiscard]] std::vector<std::string> initrd_command(std::vector<std::string> argv,
-                                                        const std::string& where = "node") const {
-    argv.insert(argv.begin(), {"ip", "netns", "exec", lab_.name(where),
-                               std::string(INGOT_SOURCE) + "/tests/tool/stock-initrd", oracles, folder()});
-    return argv;
-  }
-  builder::Completed run(std::vector<std::string> argv) {
-    fs::remove(file("slept"));
-    tpm_.forget_objects();
-    auto done = run_tool(initrd_command(std::move(argv)));
-    UNSCOPED_INFO(done.error_tail);
-    return done;
-  }
-  bool runs(std::vector<std::string> argv) { return run(std::move(argv)).exit_code == 0; }
-  std::string shell(const std::string& text) {
-    const auto done = run({"/bin/bash", "-c", "set -euo pipefail; " + text});
-    REQUIRE(done.exit_code == 0);
-    return std::string(as_text(done.output));
-  }
-
-  /// The thumbprint of a new database's signing key.
-  std::string new_server(const std::string& database) {
-    fs::create_directories(file(database));
-    REQUIRE(runs({"/usr/libexec/tangd-keygen", "/mnt/" + database}));
-    return shown_by(database);
-  }
-  /// As tang-show-keys tells it of a running server.
-  std::string shown_by(const std::string& database) {
-    return shell("for key in /mnt/" + database +
-                 "/*.jwk; do if grep -q verify $key; then printf %s $(jose jwk thp -i $key -a S256); fi; done");
-  }
-  void start_server(const std::string& database) {
-    stop_server();
-    serve(initrd_command({"/usr/libexec/tangd", "-l", "-p", "80", "/mnt/" + database}, "server"));
-  }
-  /// Somebody at the server's address who answers whatever lies in a folder.
-  void start_impostor(const std::string& content) {
-    stop_server();
-    serve({"ip", "netns", "exec", lab_.name("server"), "python3", "-m", "http.server", "80", "--bind", address,
-           "--directory", file(content)});
-  }
-  void stop_server() { server_.reset(); }
-  void link(const std::string& state) { lab_.ip("node", {"link set mgmt " + state}); }
-
-  /// The initrd's share in an image with these volumes.
-  void render(const Volumes& volumes, const std::string& print, const std::string& url) {
-    Profile profile;
-    for (const auto& [name, key] : volumes)
-      profile.volumes.push_back({name, "/srv/" + name, volume_bytes, false, false, {}, key});
-    profile.role = "node";
-    profile.links = {{.name = "mgmt", .mac = {}, .path = {}, .driver = "virtio_net", .kernel = {}, .bond = {}}};
-    profile.site.emplace();
-    profile.site->planes = {{.name = "management",
-                             .subnets = {},
-                             .gateways = {},
-                             .addressing = Addressing::dhcp,
-                             .link = "mgmt",
-                             .underlay = {},
-                             .vteps = {},
-                             .at = {}}};
-    profile.site->roles = {{.name = "node", .planes = {{"management", {}, {}}}, .at = {}}};
-    profile.key_server = {url, print, "management", {}};
-    fs::remove_all(file("initrd"));
-    const auto part = builder::render_initrd_volumes(profile).value();
-    for (const auto& one : part.files) {
-      const auto path = file("initrd" + one.path);
-      fs::create_directories(fs::path(path).parent_path());
-      REQUIRE(write_file(path, one.content));
-      fs::permissions(path, static_cast<fs::perms>(one.mode));
-    }
-  }
-  /// That, and a disk with room for the volumes.
-  void cast(const Volumes& volumes, const std::string& print) {
-    render(volumes, print, "http://" + address);
-    fs::remove_all(file("volumes"));
-    fs::create_directories(file("volumes"));
-    const auto guid = parse_guid("11111111-2222-4333-8444-555555555555").value();
-    REQUIRE(builder::make_disk(guid, {{codec::linux_generic_type, guid, "data", {}, 4 * mebibyte}},
-                               volumes.size() * volume_bytes, file("disk"), builder::silent_progress()));
-  }
-  /// How many volumes are on the disk; each is taken out of it for later boots.
-  std::size_t take_out() {
-    fs::remove_all(file("volumes"));
-    fs::create_directories(file("volumes"));
-    const auto disk = file_source(file("disk")).value();
-    std::size_t count = 0;
-    const auto table = nlohmann::json::parse(output_of({"sfdisk", "--json", file("disk")})).at("partitiontable");
-    for (const auto& partition : table.at("partitions")) {
-      if (parse_guid(partition.at("type").get<std::string>()) != codec::ingot_volume_type) continue;
-      const auto part = slice_source(disk, partition.at("start").get<std::uint64_t>() * codec::lba_size_bytes,
-                                     partition.at("size").get<std::uint64_t>() * codec::lba_size_bytes)
-                            .value();
-      tpm_.write("volumes/" + partition.at("name").get<std::string>(), read_all(*part, 1u << 30).value());
-      ++count;
-    }
-    return count;
-  }
-  /// Made, by a first boot that succeeds.
-  void make(const Volumes& volumes) {
-    cast(volumes, thumbprint);
-    REQUIRE(runs({"first-boot"}));
-    REQUIRE(take_out() == volumes.size());
-  }
-
-  /// Whether a later boot's key opens the volume.
-  bool opens(const std::string& volume) { return opens_with("/usr/lib/ingot/volume-key give " + volume, volume); }
-  /// Whether what a command prints is the volume's passphrase.
-  bool opens_with(const std::string& command, const std::string& volume) {
-    return runs(
-        {"/bin/bash", "-c",
-         "set -o pipefail; " + command + " | cryptsetup open --test-passphrase --key-file=- /mnt/volumes/" + volume});
-  }
-  [[nodiscard]] nlohmann::json header(const std::string& volume) const {
-    return nlohmann::json::parse(
-        output_of({"cryptsetup", "luksDump", "--dump-json-metadata", file("volumes/" + volume)}));
-  }
-  [[nodiscard]] Buffer policy() const { return site_.policy().digest; }
-  /// What a boot says that gets no key, once it is sure that it wrote nothing and gave nothing away.
-  std::string refusal(const std::string& volume) {
-    const auto before = digest_of(file("volumes/" + volume));
-    const auto done = run({"/usr/lib/ingot/volume-key", "give", volume});
-    CHECK(done.exit_code != 0);
-    CHECK(done.output.empty());
-    CHECK(digest_of(file("volumes/" + volume)) == before);
-    return done.error_tail;
-  }
-  /// What a first boot says that makes no volume; nothing of it is on the disk.
-  std::string no_creation() {
-    const auto before = digest_of(file("disk"));
-    const auto done = run({"first-boot"});
-    CHECK(done.exit_code != 0);
-    CHECK(digest_of(file("disk")) == before);
-    return done.error_tail;
-  }
-
- private:
-  [[nodiscard]] std::string folder() const { return fs::path(tpm_.file("")).parent_path(); }
-  void serve(std::vector<std::string> argv) {
-    builder::Command command;
-    command.argv = std::move(argv);
-    server_.emplace(builder::Background::start(command, file("server.log")).value());
-    for (int i = 0; i < 200; ++i) {
-      if (run_tool({"ip", "netns", "exec", lab_.name("node"), "curl", "--silent", "--output", "/dev/null",
-                    "http://" + address + "/"})
-              .exit_code == 0)
-        return;
-      ::usleep(50'000);
-    }
-    FAIL("the server does not come up: " << text("server.log"));
-  }
-
-  Tpm tpm_;
-  SealingSite site_;
-  NetworkLab lab_;
-  std::optional<builder::Background> server_;
-};
 
 const std::string backed_off = "1\n2\n4\n8\n16\n32\n60\n60\n60\n";
 
@@ -240,52 +43,6 @@ TEST_CASE("key server: one first boot makes volumes of all three kinds, and each
   lab.run({"first-boot"});
   CHECK(lab.text("slept").empty());
   CHECK(digest_of(lab.file("disk")) == before);
-}
-
-TEST_CASE("key server: with the TPM, neither share opens anything alone") {
-  if (no_systemd()) return;
-  KeyLab lab;
-  lab.make({{"served", tang_alone}, {"shared", both}});
-  const std::string part = "cryptsetup token export --token-id 0 /mnt/volumes/shared | jose fmt -j- -Og ";
-  const std::string open = " -Oo- | /usr/lib/ingot/key-providers/";
-  const auto tpm = part + "tpm" + open + "tpm open shared", tang = part + "tang" + open + "tang open shared";
-  CHECK(lab.shell(tpm).size() == 43);
-  CHECK(lab.shell(tang).size() == 43);
-  CHECK_FALSE(lab.opens_with(tpm, "shared"));
-  CHECK_FALSE(lab.opens_with(tang, "shared"));
-  CHECK_FALSE(lab.opens_with("{ " + tang + "; " + tpm + "; }", "shared"));
-  CHECK(lab.opens_with("{ " + tpm + "; " + tang + "; }", "shared"));
-  // The TPM's share is under the policy that is predicted without the node.
-  const auto credential =
-      parse_base64(lab.header("shared").at("tokens").at("0").at("tpm").at("credential").get<std::string>());
-  REQUIRE(credential);
-  const auto digest = lab.policy();
-  CHECK(std::search(credential->begin(), credential->end(), digest.begin(), digest.end()) != credential->end());
-  // Of one volume it is none for another.
-  CHECK_FALSE(lab.opens_with(part + "tpm" + open + "tpm open other", "shared"));
-  // The running system's TPM gives nothing out; the key server alone does not know what was booted.
-  lab.tpm().extend(15);
-  const auto said = lab.refusal("shared");
-  CHECK(has(said, "Failed to unseal secret using TPM2"));
-  CHECK(has(said, "ingot: volume shared: no key from tpm"));
-  CHECK(lab.opens("served"));
-}
-
-TEST_CASE("key server: no share is ever an argument of a program") {
-  if (no_systemd()) return;
-  KeyLab lab;
-  lab.tpm().write("arguments", {});
-  lab.make({{"shared", both}});
-  const auto done = lab.run({"/usr/lib/ingot/volume-key", "give", "shared"});
-  REQUIRE(done.exit_code == 0);
-  const auto passphrase = std::string(as_text(done.output));
-  REQUIRE(passphrase.size() == 86);
-  const auto called = lab.text("arguments");
-  for (const auto* call : {"jose jwk gen ", "clevis-encrypt-tang {", "clevis-decrypt-tang", "systemd-creds encrypt ",
-                           "systemd-creds decrypt ", "cryptsetup luksFormat ", "cryptsetup open --test-passphrase "})
-    CHECK(has(called, call));
-  CHECK_FALSE(has(called, passphrase.substr(0, 43)));
-  CHECK_FALSE(has(called, passphrase.substr(43)));
 }
 
 TEST_CASE("key server: away, it is waited for, then the boot stops, and nothing is written") {
@@ -400,6 +157,18 @@ TEST_CASE("key server: a header that another image made, or that was changed, is
       {"no token", get, "has no token"},
       {"the TPM's part is taken out", get + "jose fmt -j- -Od tpm -o- <<<\"$token\"" + put, "has no part of tpm"},
       {"tang's part is taken out", get + "jose fmt -j- -Od tang -o- <<<\"$token\"" + put, "has no part of tang"},
+      {"the TPM's part without what it sealed",
+       get +
+           "part=$(jose fmt -j- -Og tpm -Od private -o- <<<\"$token\"); jose fmt -j- -Oj \"$part\" -s tpm -Uo- "
+           "<<<\"$token\"" +
+           put,
+       "its header is not this provider's"},
+      {"the TPM's part with another object in it",
+       get +
+           "part=$(jose fmt -j- -Og tpm -j '\"AAAA\"' -s private -Uo- <<<\"$token\"); jose fmt -j- -Oj \"$part\" -s "
+           "tpm -Uo- <<<\"$token\"" +
+           put,
+       "its header was changed: the TPM does not know what it sealed"},
       {"a part that is a text", get + "jose fmt -j- -Oq '\"x\"' -s tang -Uo- <<<\"$token\"" + put,
        "has no part of tang"},
       {"a JWE of another pin",

@@ -14,7 +14,9 @@ inline const std::string zeroes(64, '0');
 /// swtpm with what sealing needs of it.
 class Tpm {
  public:
-  Tpm() : folder_(scratch()), tpm_(folder_.path(), {}) {}
+  /// recorded: each command and answer is in the file "bus", in hexadecimal.
+  enum class Bus { quiet, recorded };
+  explicit Tpm(Bus bus = Bus::quiet) : folder_(scratch()), tpm_(folder_.path(), {}, log_options(folder_, bus)) {}
 
   [[nodiscard]] std::string file(const std::string& name) const { return folder_.path() + "/" + name; }
   [[nodiscard]] Buffer read(const std::string& name) const { return read_file(file(name), 1u << 20).value(); }
@@ -99,6 +101,11 @@ class Tpm {
   void forget_objects() const { tool({"tpm2_flushcontext", "-t"}); }
 
  private:
+  static std::vector<std::string> log_options(const builder::TemporaryFolder& folder, Bus bus) {
+    if (bus == Bus::quiet) return {};
+    return {"--log", "file=" + folder.path() + "/bus,level=20"};
+  }
+
   builder::TemporaryFolder folder_;
   Swtpm tpm_;
 };

@@ -47,10 +47,12 @@ inline bool skipped(const std::string& path, const std::string& why) {
   return true;
 }
 
-/// A software TPM that `swtpm_setup OPTIONS` made in `folder`/state; tpm2-tools reach it through tcti().
+/// A software TPM that `swtpm_setup OPTIONS` made in `folder`/state; tpm2-tools reach it through tcti(). What swtpm
+/// says with `run_options` is in `folder`/swtpm.log.
 class Swtpm {
  public:
-  Swtpm(std::string folder, std::vector<std::string> setup_options) : folder_(std::move(folder)) {
+  Swtpm(std::string folder, std::vector<std::string> setup_options, const std::vector<std::string>& run_options = {})
+      : folder_(std::move(folder)) {
     std::filesystem::create_directories(folder_ + "/state");
     std::vector<std::string> setup = {"swtpm_setup", "--tpm2", "--tpmstate", folder_ + "/state"};
     setup.insert(setup.end(), setup_options.begin(), setup_options.end());
@@ -67,6 +69,7 @@ class Swtpm {
                     "type=unixio,path=" + socket() + ".ctrl",
                     "--flags",
                     "startup-clear"};
+    command.argv.insert(command.argv.end(), run_options.begin(), run_options.end());
     process_.emplace(builder::Background::start(command, folder_ + "/swtpm.log").value());
     for (int i = 0; i < 200 && !std::filesystem::exists(socket() + ".ctrl"); ++i) ::usleep(20'000);
   }

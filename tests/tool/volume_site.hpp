@@ -57,14 +57,19 @@ struct SealingSite {
     return measure::volume_policy(image, platform, policy_key.public_key()).value();
   }
   /// The TPM is told what this image on this machine measures; .pcrsig lies in /run/systemd, as the UKI brings it.
-  void boot(const Tpm& tpm) const {
+  void measure(const Tpm& tpm, std::uint32_t generation) const {
     for (const auto* share : {&platform.events, &image.events})
       for (const auto& one : *share)
         tpm.tool({"tpm2_pcrextend", fmt::format("{}:sha256={}", one.pcr, to_hex(one.digests.at(HashAlg::sha256)))});
     const auto pcrs = measure::replay_expected(image.events, {});
     const Baseline::PhaseValue phase{"enter-initrd", {{HashAlg::sha256, pcrs.at(HashAlg::sha256).at(11)}}};
     std::filesystem::create_directories(tpm.file("run"));
-    tpm.write("run/tpm2-pcr-signature.json", as_bytes(signer::release_signature_json(phase, 1, policy_key).value()));
+    tpm.write("run/tpm2-pcr-signature.json",
+              as_bytes(signer::release_signature_json(phase, generation, policy_key).value()));
+  }
+  /// That, as far as ingot-release.service.
+  void boot(const Tpm& tpm) const {
+    measure(tpm, 1);
     output_of(admit_command(tpm, tpm.file("keys/pcr.pub")));
   }
 
