@@ -134,11 +134,12 @@ TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only th
   CHECK(has_line(fixed, "Encrypt=tpm2"));
   CHECK(file_of(part, "/usr/lib/ingot/repart.d/02-models.conf").find("SizeMax") == std::string::npos);
   const auto last = file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf");
-  CHECK(has_line(last,
-                 "After=ingot-volumes.service ingot-recovery-key-state.service ingot-recovery-key-models.service "
-                 "systemd-cryptsetup@state.service"));
+  CHECK(
+      has_line(last,
+               "After=ingot-volumes.service ingot-index-bind-state.service ingot-index-bind-models.service "
+               "ingot-recovery-key-state.service ingot-recovery-key-models.service systemd-cryptsetup@state.service"));
   CHECK(has_line(last, "ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/models"));
-  CHECK(part.links.size() == 6);
+  CHECK(part.links.size() == 10);
   CHECK(render_initrd_volumes(folder.load(top).value()).value().files.empty());
 }
 
@@ -159,8 +160,36 @@ TEST_CASE("volumes: a recovery key is made before anything is open, and nothing 
   CHECK(initrd_volume_tools(profile).size() == 4);
   const auto without = folder.load(top + models + "recovery = false\n").value();
   CHECK(initrd_volume_tools(without) == std::vector<std::string>{"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"});
-  for (const auto& file : render_initrd_volumes(without).value().files)
-    CHECK(file.path.find("recovery") == std::string::npos);
+  const auto part_without = render_initrd_volumes(without).value();
+  for (const auto& file : part_without.files) CHECK(file.path.find("recovery") == std::string::npos);
+}
+
+TEST_CASE(
+    "volumes: a release is admitted before anything is made, and what `ingot seal` made is bound before a recovery key "
+    "is") {
+  Folder folder;
+  const auto part = render_initrd_volumes(folder.complete(top + state + models)).value();
+  const std::string units = "/usr/lib/systemd/system/";
+  const auto admit = file_of(part, units + "ingot-release.service");
+  CHECK(has_line(admit, "After=systemd-tpm2-setup-early.service systemd-pcrphase-initrd.service"));
+  CHECK(admit.find(" admit-release --signature /.extra/tpm2-pcr-signature.json --key /.extra/tpm2-pcr-public-key.pem "
+                   "--policy /run/systemd/pcrlock.json --device \"/dev/disk/by-partlabel/state "
+                   "/dev/disk/by-partlabel/models\"\n") != std::string::npos);
+  const auto make = file_of(part, units + "ingot-volumes.service");
+  CHECK(has_line(make, "Requires=ingot-release.service"));
+  CHECK(has_line(make, "After=ingot-release.service"));
+  const std::string policy =
+      " --tpm2-device=auto --tpm2-pcrs=7:sha256+15:sha256 --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem "
+      "--tpm2-public-key-pcrs=11 --tpm2-pcrlock=/run/systemd/pcrlock.json";
+  CHECK(make.find(policy + "\n") != std::string::npos);
+  const auto bind = file_of(part, units + "ingot-index-bind-models.service");
+  CHECK(bind.find("systemd-cryptenroll --unlock-tpm2-device=auto" + policy +
+                  " --wipe-slot=tpm2 /dev/disk/by-partlabel/models\n") != std::string::npos);
+  CHECK(has_line(bind, "ConditionPathExists=/run/ingot-index-models.needed"));
+  CHECK(bind.find(" ingot-recovery-check-models.service\n") != std::string::npos);
+  CHECK(file_of(part, units + "ingot-index-check-models.service")
+            .find(" index-needed --device /dev/disk/by-partlabel/models --flag /run/ingot-index-models.needed\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("volumes: whom a recovery key is for") {

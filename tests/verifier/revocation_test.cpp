@@ -56,7 +56,8 @@ TEST_CASE("release policy: the newest generation is found by the counter, near t
   CHECK_FALSE(newest_generation(index, other_name, 43, 3));
   CHECK_FALSE(newest_generation(index, key_name, 40, 1));  // there is no generation 0
   CHECK_FALSE(newest_generation(Buffer(32, 0), key_name, 43, 3));
-  CHECK_FALSE(newest_generation(index, key_name, UINT64_MAX, 3));
+  for (const std::uint64_t count : {std::uint64_t{INT64_MAX}, std::uint64_t{UINT64_MAX}})
+    CHECK_FALSE(newest_generation(index, key_name, count, 3));
 }
 
 TEST_CASE("pcrsig: the release's member is read as it was written, and nothing else is") {

@@ -199,6 +199,7 @@ TEST_CASE("volumes: the policy is the one that image and machine class give, and
   // Releases signed by a stranger's key would open it.
   auto stranger = baseline();
   stranger.settings = {row};
+  stranger.generation = generation;
   CHECK(volume_findings(verdict_on_volume(line(sealed_header()), {own, machine}, nullptr, stranger)) ==
         Texts{"volume: models, policy"});
 }

@@ -22,6 +22,8 @@ constexpr std::uint32_t nv_owner_read = 1u << 17;
 constexpr std::uint32_t nv_auth_read = 1u << 18;
 constexpr std::uint32_t nv_no_da = 1u << 25;
 
+/// No TPM counts so far in its life; a node may say what it likes.
+constexpr std::uint64_t count_cap = std::uint64_t{1} << 62;
 constexpr std::uint16_t counter_bytes = 8;
 constexpr std::uint16_t ha_bytes = 34;  // TPMT_HA with SHA-256
 
@@ -84,6 +86,7 @@ std::array<std::vector<Buffer>, 3> ReleasePolicy::branches(std::uint32_t generat
 
 std::optional<std::uint32_t> newest_generation(Bytes index_policy, Bytes key_name, std::uint64_t count,
                                                std::uint32_t near) {
+  if (count > count_cap) return std::nullopt;
   const auto wanted = to_buffer(index_policy);
   const auto fits = [&](std::int64_t generation) {
     return generation >= 1 && generation <= generation_cap &&
