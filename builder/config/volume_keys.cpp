@@ -114,8 +114,8 @@ void add_volume(ConfigPart& part, const Volume& volume) {
   add_file(part, fmt::format("{}/{}.socket", unit_folder, unit),
            fmt::format(socket_unit, volume.name, detail::key_socket(volume)));
   std::string after;
-  if (detail::is_held_by(volume, KeyProvider::tpm)) after += after_release;
-  if (detail::is_held_by(volume, KeyProvider::tang)) after += after_network;
+  if (volume.is_held_by(KeyProvider::tpm)) after += after_release;
+  if (volume.is_held_by(KeyProvider::tang)) after += after_network;
   add_file(part, fmt::format("{}/{}@.service", unit_folder, unit),
            fmt::format(service_unit, volume.name, program, after));
   add_file(part, fmt::format("{}/systemd-cryptsetup@{}.service.d/key.conf", unit_folder, volume.name),
@@ -167,9 +167,6 @@ void add_network(ConfigPart& part, const Profile& profile) {
 
 namespace detail {
 
-bool is_held_by(const Volume& volume, KeyProvider provider) {
-  return std::find(volume.key.begin(), volume.key.end(), provider) != volume.key.end();
-}
 bool has_key_server(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
 std::string_view key_token_type(const Volume& volume) {
   if (!has_key_server(volume)) return "systemd-tpm2";
@@ -214,7 +211,7 @@ VolumeKeyNeeds volume_key_needs(const Profile& profile) {
                  "/usr/lib/udev/rules.d/75-net-description.rules",
                  "/usr/lib/udev/rules.d/80-net-setup-link.rules"};
   const auto asks_tpm = [](const Volume& volume) {
-    return detail::has_key_server(volume) && detail::is_held_by(volume, KeyProvider::tpm);
+    return detail::has_key_server(volume) && volume.is_held_by(KeyProvider::tpm);
   };
   if (std::any_of(profile.volumes.begin(), profile.volumes.end(), asks_tpm))
     for (const auto* path : {"/usr/bin/mktemp", "/usr/bin/rm", "/usr/bin/tpm2"}) needs.files.emplace_back(path);

@@ -76,7 +76,7 @@ std::string seal_options() {
 void add_release(ConfigPart& part, const Profile& profile) {
   std::vector<std::string> devices;
   for (const auto& volume : profile.volumes) {
-    if (!is_held_by(volume, KeyProvider::tpm)) continue;
+    if (!volume.is_held_by(KeyProvider::tpm)) continue;
     devices.push_back(device_of(volume));
     if (has_key_server(volume)) continue;
     const auto add = [&](std::string_view unit, std::string_view text) {

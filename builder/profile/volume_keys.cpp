@@ -14,11 +14,8 @@ constexpr std::string_view scheme = "http://";
 constexpr std::array packages = {std::string_view("clevis"), std::string_view("cryptsetup-bin")};
 constexpr std::array tpm_packages = {std::string_view("tpm2-tools")};  // beside these
 
-bool is_held_by(const Volume& volume, KeyProvider provider) {
-  return std::find(volume.key.begin(), volume.key.end(), provider) != volume.key.end();
-}
-bool asks_server(const Volume& volume) { return is_held_by(volume, KeyProvider::tang); }
-bool shares_with_tpm(const Volume& volume) { return asks_server(volume) && is_held_by(volume, KeyProvider::tpm); }
+bool asks_server(const Volume& volume) { return volume.is_held_by(KeyProvider::tang); }
+bool shares_with_tpm(const Volume& volume) { return asks_server(volume) && volume.is_held_by(KeyProvider::tpm); }
 
 bool is_port(std::string_view text) {
   std::uint16_t port = 0;

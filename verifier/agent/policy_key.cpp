@@ -4,18 +4,11 @@
 #include <string>
 
 #include "ingot/base/bytes.hpp"
+#include "ingot/codec/spki.hpp"
 #include "ingot/measure/tpm_policy.hpp"
 
 namespace ingot::agent {
 namespace {
-
-// ITU-T X.690, "Universal tags".
-constexpr std::uint8_t der_integer = 0x02;
-constexpr std::uint8_t der_bit_string = 0x03;
-constexpr std::uint8_t der_sequence = 0x30;
-// AlgorithmIdentifier of rsaEncryption, contents.
-constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7,
-                                           0x0D, 0x01, 0x01, 0x01, 0x05, 0x00};
 
 constexpr std::string_view begin_mark = "-----BEGIN PUBLIC KEY-----";
 constexpr std::string_view end_mark = "-----END PUBLIC KEY-----";
@@ -31,7 +24,7 @@ Bytes element(Reader& in, std::uint8_t tag) {
 
 /// A number without the zero that keeps it positive.
 Bytes unsigned_number(Reader& in) {
-  auto number = element(in, der_integer);
+  auto number = element(in, codec::der_integer);
   while (number.size() > 1 && number.front() == 0) number = number.subspan(1);
   return number;
 }
@@ -52,15 +45,16 @@ Result<Buffer> der_of(std::string_view pem) {
 Result<codec::TpmPublic> read_policy_key(std::string_view pem) {
   const auto der = TRY(der_of(pem));
   Reader whole{der};
-  Reader info{element(whole, der_sequence)};
-  const auto algorithm = element(info, der_sequence);
-  const auto bits = element(info, der_bit_string);
+  Reader info{element(whole, codec::der_sequence)};
+  const auto algorithm = element(info, codec::der_sequence);
+  const auto bits = element(info, codec::der_bit_string);
   if (!whole.ok() || !info.ok()) return fail(ErrorCode::malformed, "no SubjectPublicKeyInfo");
-  if (!std::equal(algorithm.begin(), algorithm.end(), std::begin(rsa_encryption), std::end(rsa_encryption)))
+  if (!std::equal(algorithm.begin(), algorithm.end(), std::begin(codec::rsa_encryption),
+                  std::end(codec::rsa_encryption)))
     return fail(ErrorCode::unsupported, "the PCR policy key is no RSA key");
   Reader unused{bits};
   unused.skip(1);
-  Reader key{element(unused, der_sequence)};
+  Reader key{element(unused, codec::der_sequence)};
   auto modulus = to_buffer(unsigned_number(key));
   std::uint32_t exponent = 0;
   for (const auto byte : unsigned_number(key)) exponent = exponent << 8 | byte;

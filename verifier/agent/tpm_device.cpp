@@ -11,15 +11,13 @@
 #include <cerrno>
 
 #include "ingot/codec/tpm_response.hpp"
+#include "tpm_codes.hpp"
 
 namespace ingot::agent {
 namespace {
 
 constexpr std::uint16_t tpm_st_no_sessions = 0x8001;
 constexpr std::uint16_t tpm_st_sessions = 0x8002;
-constexpr std::uint32_t tpm_rs_pw = 0x40000009;
-constexpr std::uint32_t tpm_rh_null = 0x40000007;
-constexpr std::uint32_t tpm_rh_endorsement = 0x4000000B;
 constexpr std::uint8_t tpm_se_policy = 0x01;
 constexpr std::size_t session_nonce_bytes = 16;
 constexpr std::uint32_t tpm_cap_pcrs = 0x00000005;
@@ -36,7 +34,6 @@ constexpr std::uint32_t cc_pcr_read = 0x17E;
 constexpr std::size_t header_size_bytes = 10;
 constexpr std::size_t response_cap_bytes = 4096;  // what the kernel's driver hands over at most
 constexpr std::size_t digest_cap_bytes = 64;
-constexpr std::size_t structure_cap_bytes = 2048;
 constexpr std::uint16_t nv_chunk_bytes = 512;  // below every TPM's TPM_PT_NV_BUFFER_MAX
 constexpr std::size_t nv_size_cap_bytes = 8192;
 

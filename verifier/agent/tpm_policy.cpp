@@ -2,13 +2,12 @@
 #include <fmt/format.h>
 
 #include "ingot/crypto/hash.hpp"
+#include "tpm_codes.hpp"
 #include "tpm_device.hpp"
 
 namespace ingot::agent {
 namespace {
 
-constexpr std::uint32_t tpm_rs_pw = 0x40000009;
-constexpr std::uint32_t tpm_rh_owner = 0x40000001;
 constexpr std::uint16_t tpm_eo_unsigned_le = 0x0009;
 constexpr std::uint32_t cc_nv_undefine_space = 0x122;
 constexpr std::uint32_t cc_nv_define_space = 0x12A;
@@ -21,8 +20,6 @@ constexpr std::uint32_t cc_policy_authorize = 0x16A;
 constexpr std::uint32_t cc_policy_or = 0x171;
 constexpr std::uint32_t cc_verify_signature = 0x177;
 constexpr std::uint32_t cc_policy_pcr = 0x17F;
-
-constexpr std::size_t structure_cap_bytes = 2048;
 
 }  // namespace
 

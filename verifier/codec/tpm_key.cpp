@@ -3,20 +3,12 @@
 
 #include <algorithm>
 
+#include "ingot/codec/spki.hpp"
 #include "ingot/codec/tpm.hpp"
 #include "ingot/crypto/rsa_pss.hpp"
 
 namespace ingot::codec {
 namespace {
-
-// ITU-T X.690, "Universal tags".
-constexpr std::uint8_t der_integer = 0x02;
-constexpr std::uint8_t der_bit_string = 0x03;
-constexpr std::uint8_t der_sequence = 0x30;
-
-// RFC 3279, "Algorithm Identifiers": whole AlgorithmIdentifier contents.
-constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7,
-                                           0x0D, 0x01, 0x01, 0x01, 0x05, 0x00};
 
 /// X.690, "Length octets": the shortest form, as DER wants it. Precondition: content below 64 KiB.
 Buffer der(std::uint8_t tag, Bytes content) {

@@ -101,6 +101,13 @@ struct Volume {
   bool recovery = true;          ///< has a second key, encrypted to the operator's certificate
   TextLocation at;
   std::vector<KeyProvider> key = {KeyProvider::tpm};  ///< never empty, each at most once; all of them are needed
+
+  /// Whether a share of its key, or all of it, is the provider's.
+  [[nodiscard]] bool is_held_by(KeyProvider provider) const {
+    for (const auto one : key)
+      if (one == provider) return true;
+    return false;
+  }
 };
 
 /// [keyserver]: a tang server, asked from the initrd.
@@ -198,8 +205,7 @@ struct Profile {
   /// The TPM holds the key of a volume, or a share of it.
   [[nodiscard]] bool asks_tpm() const {
     for (const auto& volume : volumes)
-      for (const auto provider : volume.key)
-        if (provider == KeyProvider::tpm) return true;
+      if (volume.is_held_by(KeyProvider::tpm)) return true;
     return false;
   }
   [[nodiscard]] bool has_recovery() const {
