@@ -89,7 +89,11 @@ inline constexpr const char* state_mount = "/var/lib/ingot";
 enum class KeyProvider {
   tpm,   ///< the node's TPM, under the policy of measure::volume_policy()
   tang,  ///< the key server of [keyserver]
+  file,  ///< a file on a medium that somebody puts into the node
 };
+
+/// What a volume is formatted with.
+enum class VolumeFilesystem { ext4, xfs };
 
 /// [[volume]]: an encrypted file system on the boot disk, which the node makes on its first boot and its key's
 /// providers open from then on (builder/config/volumes.md).
@@ -99,6 +103,9 @@ struct Volume {
   std::uint64_t size_bytes = 0;  ///< multiple of 1 MiB
   bool grow = false;             ///< takes what a larger disk has left
   bool recovery = true;          ///< has a second key, encrypted to the operator's certificate
+  VolumeFilesystem filesystem = VolumeFilesystem::ext4;
+  bool integrity = false;          ///< dm-integrity: what was changed behind the node's back is an error, not data
+  bool erase_on_redeploy = false;  ///< made anew, with a new key, on the first boot of another image
   TextLocation at;
   std::vector<KeyProvider> key = {KeyProvider::tpm};  ///< never empty, each at most once; all of them are needed
 
@@ -142,6 +149,7 @@ struct Profile {
     std::uint64_t root_size_bytes = 0;     ///< 0: as large as the root image needs
     std::vector<Guid> allowed_partitions;  ///< types of partitions that the node may add to its disk
     std::uint64_t data_size_bytes = 0;     ///< 0: no data partition; else an empty /var partition in the GPT
+    std::uint64_t swap_size_bytes = 0;     ///< 0: no swap; else a partition under a key that each boot draws anew
   } disk;
   struct Boot {
     std::string stub;                 ///< path in the tree of systemd's stub; empty: the standard place
