@@ -46,6 +46,12 @@ Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volum
   if (!detail::has_key_server(volume))
     value += fmt::format(", pcrs {} {}, signed pcrs {}, release index", to_text(measure::volume_bank),
                          fmt::join(measure::volume_pcrs, "+"), fmt::join(measure::volume_signed_pcrs, "+"));
+  if (detail::key_token_type(volume) == codec::luks_shares_type) {
+    std::vector<std::string_view> shares;
+    for (const auto provider : volume.key) shares.push_back(detail::provider_word(provider));
+    std::sort(shares.begin(), shares.end());
+    value += fmt::format(", shares {}", fmt::join(shares, "+"));
+  }
   value += fmt::format(", slots {}", fmt::join(slots, " "));
   if (volume.recovery) value += fmt::format(", recovery {}", TRY(detail::recovery_recipient(profile)));
   part.settings.push_back({SettingArea::volume, volume.name, value, "/etc/fstab", "Ingot, volumes", ""});

@@ -80,18 +80,6 @@ constexpr std::string_view after_release = "After=ingot-release.service\n";
 /// No name is looked up, nothing but HTTP is spoken, and no attempt takes long: clevis sets no limits of its own.
 constexpr std::string_view curl_settings = "connect-timeout = 5\nmax-time = 20\nproto = \"=http\"\nnoproxy = \"*\"\n";
 
-std::string_view word_of(KeyProvider provider) {
-  switch (provider) {
-    case KeyProvider::tpm:
-      return "tpm";
-    case KeyProvider::tang:
-      return "tang";
-    case KeyProvider::file:
-      return "file";
-  }
-  return "";
-}
-
 void add_providers(ConfigPart& part, const Profile& profile) {
   const auto bank = to_text(measure::volume_bank);
   add_file(part, std::string(program), detail::volume_key, 0755);
@@ -108,7 +96,7 @@ void add_providers(ConfigPart& part, const Profile& profile) {
 
 void add_volume(ConfigPart& part, const Volume& volume) {
   std::vector<std::string_view> words;
-  for (const auto provider : volume.key) words.push_back(word_of(provider));
+  for (const auto provider : volume.key) words.push_back(detail::provider_word(provider));
   add_file(part, fmt::format("/usr/lib/ingot/volume-keys/{}", volume.name), fmt::format("{}\n", fmt::join(words, " ")));
   const auto unit = fmt::format("ingot-key-{}", volume.name);
   add_file(part, fmt::format("{}/{}.socket", unit_folder, unit),
@@ -166,6 +154,18 @@ void add_network(ConfigPart& part, const Profile& profile) {
 }  // namespace
 
 namespace detail {
+
+std::string_view provider_word(KeyProvider provider) {
+  switch (provider) {
+    case KeyProvider::tpm:
+      return "tpm";
+    case KeyProvider::tang:
+      return "tang";
+    case KeyProvider::file:
+      return "file";
+  }
+  return "";
+}
 
 bool has_key_server(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
 std::string_view key_token_type(const Volume& volume) {

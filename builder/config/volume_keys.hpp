@@ -10,6 +10,8 @@ namespace ingot::builder::detail {
 
 /// False for a volume whose key the TPM alone holds: systemd-repart and systemd-cryptsetup do all of that one.
 bool has_key_server(const Volume& volume);
+/// As scripts and headers have it.
+std::string_view provider_word(KeyProvider provider);
 /// Type of the token that the volume's key slot has, whoever holds the key.
 std::string_view key_token_type(const Volume& volume);
 /// What is copied into the partition when the volume is made: a LUKS2 header with its token, in the initrd's memory.

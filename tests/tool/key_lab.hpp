@@ -112,9 +112,10 @@ class KeyLab {
   /// The initrd's share in an image with these volumes.
   void render(const Volumes& volumes, const std::string& print, const std::string& url) {
     Profile profile;
-    for (const auto& [name, key] : volumes)
-      profile.volumes.push_back(
-          {.name = name, .mount = "/srv/" + name, .size_bytes = volume_bytes, .recovery = false, .at = {}, .key = key});
+    for (const auto& [name, key] : volumes) {
+      profile.volumes.push_back(test_volume(name, "/srv/" + name));
+      profile.volumes.back().key = key;
+    }
     profile.role = "node";
     profile.links = {{.name = "mgmt", .mac = {}, .path = {}, .driver = "virtio_net", .kernel = {}, .bond = {}}};
     profile.site.emplace();
