@@ -460,3 +460,21 @@ TEST_CASE("the profiles that are shipped are valid") {
   for (const auto* parameter : {"module.sig_enforce=1", "slab_nomerge", "systemd.import_credentials=no"})
     CHECK(has(profile.kernel.command_line, parameter));
 }
+
+TEST_CASE("the state of a fleet's node is on a volume of its own, that of a laboratory is not") {
+  const auto shipped = [](const std::string& name) {
+    return must(load_profile(std::string(INGOT_SOURCE) + "/profiles/" + name + ".toml"));
+  };
+  for (const std::string name : {"base", "training", "inference", "storage", "management"}) {
+    INFO(name);
+    const auto profile = shipped(name);
+    REQUIRE(profile.state_volume() == &profile.volumes.front());
+    CHECK(profile.state_bytes() == (name == "management" ? std::uint64_t{8} << 30 : std::uint64_t{1} << 30));
+    CHECK_FALSE(profile.volumes.front().recovery);
+    CHECK(profile.disk.data_size_bytes == 0);
+  }
+  CHECK(shipped("training").volumes.back().grow);
+  const auto standalone = shipped("standalone");
+  CHECK(standalone.volumes.empty());
+  CHECK(standalone.disk.data_size_bytes == 1u << 30);
+}
