@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view data_partition = "/dev/disk/by-partlabel/data";
 // x-systemd.makefs formats only where no file system or partition table is found (systemd-makefs@.service(8)). Without
 // `nofail`: a node that cannot keep its records does not come up to be used.
-constexpr std::string_view mount_line = "{} {} ext4 nosuid,nodev,noexec,noatime,{}x-systemd.device-timeout=300s 0 2";
+constexpr std::string_view mount_line = "{} {} {} nosuid,nodev,noexec,noatime,{}x-systemd.device-timeout=300s 0 {}";
 constexpr std::string_view log_mount =
     "/var/lib/ingot/log /var/log none bind,nosuid,nodev,noexec,x-systemd.requires-mounts-for=/var/lib/ingot 0 0";
 
@@ -36,7 +36,10 @@ void expect_mount(ConfigPart& part, const std::string& path) {
 
 /// The header of a volume as systemd-repart and add_recovery() make it (facts: verifier/codec/report.md).
 Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volume& volume) {
-  auto value = fmt::format("crypt aes-xts-plain64, key 512 bits, mapped {}", volume.name);
+  // dm-crypt keeps the HMAC's key of 256 bits behind the cipher's.
+  auto value = fmt::format("crypt aes-xts-plain64{}, mapped {}",
+                           volume.integrity ? "+hmac(sha256), key 768 bits" : ", key 512 bits", volume.name);
+  if (volume.erase_on_redeploy) value += fmt::format(", {}", codec::luks_erased_fact);
   std::vector<std::string> slots = {std::string(detail::key_token_type(volume))};
   if (volume.recovery) slots.push_back(fmt::format("systemd-recovery+{}", codec::luks_recovery_type));
   std::sort(slots.begin(), slots.end());
@@ -55,13 +58,18 @@ Result<ConfigPart> render_storage(const Profile& profile) {
   ConfigPart part;
   // Its entry is in the image's partition table already, because PCR 5 measures that.
   if (profile.disk.data_size_bytes != 0)
-    part.fstab.push_back(fmt::format(mount_line, data_partition, state_mount, "x-systemd.makefs,"));
+    part.fstab.push_back(fmt::format(mount_line, data_partition, state_mount, "ext4", "x-systemd.makefs,", 2));
   for (const auto& volume : profile.volumes) {
-    part.fstab.push_back(fmt::format(mount_line, "/dev/mapper/" + volume.name, volume.mount, ""));
+    // xfs replays its journal when it is mounted; fsck.xfs(8) does nothing.
+    part.fstab.push_back(fmt::format(mount_line, "/dev/mapper/" + volume.name, volume.mount,
+                                     detail::filesystem_word(volume), "",
+                                     volume.filesystem == VolumeFilesystem::xfs ? 0 : 2));
     part.folders.push_back(volume.mount);
     TRY(expect_volume(part, profile, volume));
     if (volume.mount != state_mount) expect_mount(part, volume.mount);
   }
+  if (std::any_of(profile.volumes.begin(), profile.volumes.end(), detail::is_made_in_place))
+    part.files.push_back(detail::reserved_mark());
   if (profile.state_bytes() == 0) return part;
   part.fstab.emplace_back(log_mount);
   part.files.push_back({"/usr/lib/tmpfiles.d/ingot-storage.conf", to_buffer(as_bytes(tmpfiles))});

@@ -9,6 +9,7 @@ namespace ingot::builder::detail {
 // why it cannot. Further ones need a file in key-providers and a word in profile/volume_keys.cpp.
 const std::string_view volume_key = R"sh(#!/bin/bash
 # volume-key make VOLUME: a LUKS2 header for a volume that is not there yet, bound to the volume's key providers.
+# volume-key make VOLUME OPTION...: the same for one that is made anew; OPTION: of cryptsetup luksFormat, at last the device.
 # volume-key give VOLUME: the passphrase of its key slot, to standard output.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -43,10 +44,10 @@ give() { # DEVICE
   printf %s "$passphrase"
 }
 
-make() {
+make() { # OPTION...
   local share part passphrase='' parts='' provider
   udevadm settle
-  if [ -e "$device" ]; then return; fi
+  if [ $# = 0 ] && [ -e "$device" ]; then return; fi
   for provider in "${providers[@]}"; do
     share=$(jose jwk gen -i '{"kty":"oct","bytes":32}' | jose fmt -j- -Og k -u-)
     [ "${#share}" = 43 ] || fail "no random numbers for a key"
@@ -58,7 +59,7 @@ make() {
   truncate --size=17M "$header"
   # PBKDF2 with the fewest iterations is enough for 256 random bits and more.
   printf %s "$passphrase" | cryptsetup luksFormat --batch-mode --type=luks2 --key-file=- --key-size=512 --sector-size=4096 \
-    --pbkdf=pbkdf2 --pbkdf-force-iterations=1000 "$header"
+    --pbkdf=pbkdf2 --pbkdf-force-iterations=1000 "${@:-$header}"
   printf '{"type":"%s","keyslots":["0"]%s}' "$type" "$parts" | cryptsetup token import --token-id=0 "$header"
   # Only what has been opened once, by the way of all later boots, comes to the disk.
   give "$header" | cryptsetup open --test-passphrase --key-file=- "$header" ||
@@ -66,7 +67,7 @@ make() {
 }
 
 case $1 in
-  make) make ;;
+  make) make "${@:3}" ;;
   give) give "$device" ;;
   *) fail "expected make or give" ;;
 esac

@@ -10,6 +10,7 @@
 #include "ingot/measure/revocation.hpp"
 #include "ingot/measure/volume_policy.hpp"
 #include "parts.hpp"
+#include "volume_parts.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -75,9 +76,6 @@ ExecStartPost=/usr/bin/umount /sysroot/run
 )";
 
 constexpr std::string_view after_release = "After=ingot-release.service\n";
-constexpr std::string_view after_network = R"(Wants=systemd-networkd-wait-online.service
-After=systemd-networkd-wait-online.service
-)";
 
 /// No name is looked up, nothing but HTTP is spoken, and no attempt takes long: clevis sets no limits of its own.
 constexpr std::string_view curl_settings = "connect-timeout = 5\nmax-time = 20\nproto = \"=http\"\nnoproxy = \"*\"\n";
@@ -88,6 +86,8 @@ std::string_view word_of(KeyProvider provider) {
       return "tpm";
     case KeyProvider::tang:
       return "tang";
+    case KeyProvider::file:
+      return "file";
   }
   return "";
 }
@@ -115,7 +115,7 @@ void add_volume(ConfigPart& part, const Volume& volume) {
            fmt::format(socket_unit, volume.name, detail::key_socket(volume)));
   std::string after;
   if (volume.is_held_by(KeyProvider::tpm)) after += after_release;
-  if (volume.is_held_by(KeyProvider::tang)) after += after_network;
+  if (volume.is_held_by(KeyProvider::tang)) after += detail::network_dependencies;
   add_file(part, fmt::format("{}/{}@.service", unit_folder, unit),
            fmt::format(service_unit, volume.name, program, after));
   add_file(part, fmt::format("{}/systemd-cryptsetup@{}.service.d/key.conf", unit_folder, volume.name),
@@ -183,11 +183,11 @@ ConfigPart render_volume_keys(const Profile& profile) {
   for (const auto& volume : profile.volumes) {
     if (!has_key_server(volume)) continue;
     add_volume(part, volume);
-    make += fmt::format("ExecStartPre={} make {}\n", program, volume.name);
+    if (!is_made_in_place(volume)) make += fmt::format("ExecStartPre={} make {}\n", program, volume.name);
   }
   make += see_memory;
   add_file(part, fmt::format("{}/ingot-volumes.service.d/keys.conf", unit_folder),
-           fmt::format("[Unit]\n{}{}", after_network, make));
+           fmt::format("[Unit]\n{}{}", network_dependencies, make));
   add_network(part, profile);
   return part;
 }

@@ -19,6 +19,11 @@ std::string key_socket(const Volume& volume);
 /// Scripts, their settings, units, and the one plane over which the key server is asked. Nothing without such volumes.
 ConfigPart render_volume_keys(const Profile& profile);
 
+/// Lines of a unit that asks the key server.
+inline constexpr std::string_view network_dependencies = R"(Wants=systemd-networkd-wait-online.service
+After=systemd-networkd-wait-online.service
+)";
+
 /// Scripts, in volume_key_scripts.cpp.
 extern const std::string_view volume_key;     ///< /usr/lib/ingot/volume-key: puts a key together
 extern const std::string_view tpm_provider;   ///< /usr/lib/ingot/key-providers/tpm

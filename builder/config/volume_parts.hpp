@@ -20,6 +20,22 @@ std::string release_units(const Profile& profile);
 /// How systemd's programs seal a volume's key: the policy of measure::volume_policy() and the release index.
 std::string seal_options();
 
+/// Whether volume-make makes it in a partition that is reserved for it, instead of systemd-repart with the partition.
+bool is_made_in_place(const Volume& volume);
+/// Units of the initrd that make such volumes, each behind a space.
+std::string making_units(const Profile& profile);
+/// What a partition begins with as long as its volume is not there. In the initrd, and in the system: in an initrd,
+/// systemd-repart looks for what it copies below /sysroot.
+ExtraFile reserved_mark();
+inline constexpr std::string_view reserved_mark_path = "/usr/lib/ingot/volume-reserved";
+/// Script and units for such volumes. Nothing without any.
+void add_in_place(ConfigPart& part, const Profile& profile);
+
+/// As systemd-repart(8), systemd-makefs(8) and fstab(5) have it.
+inline std::string_view filesystem_word(const Volume& volume) {
+  return volume.filesystem == VolumeFilesystem::xfs ? "xfs" : "ext4";
+}
+
 inline constexpr std::string_view policy_key_path = "/.extra/tpm2-pcr-public-key.pem";
 /// Where systemd's programs look for it by themselves (systemd-pcrlock(8)).
 inline constexpr std::string_view release_policy_path = "/run/systemd/pcrlock.json";

@@ -1,6 +1,8 @@
 // The recovery key of a volume, made by the node once and encrypted to the operator: volumes.md.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/crypto/certificate.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -98,11 +100,15 @@ std::string recovery_units(const Profile& profile) {
 namespace ingot::builder {
 
 std::vector<std::string> initrd_volume_tools(const Profile& profile) {
-  if (profile.has_recovery())
-    return {"/usr/bin/systemd-cryptenroll", "/usr/bin/openssl", "/usr/sbin/cryptsetup", "/usr/bin/rm"};
+  std::vector<std::string> tools;
+  if (std::any_of(profile.volumes.begin(), profile.volumes.end(),
+                  [](const Volume& volume) { return volume.filesystem == VolumeFilesystem::xfs; }))
+    tools.emplace_back("/usr/sbin/mkfs.xfs");
   // A header that `ingot seal` made gets another key slot, too.
-  if (profile.asks_tpm()) return {"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"};
-  return {};
+  if (profile.has_recovery() || profile.asks_tpm())
+    tools.insert(tools.end(), {"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"});
+  if (profile.has_recovery()) tools.insert(tools.end(), {"/usr/bin/openssl", "/usr/sbin/cryptsetup"});
+  return tools;
 }
 
 }  // namespace ingot::builder

@@ -1,7 +1,6 @@
 // Volumes as the initrd makes and opens them: volumes.md.
 #include <fmt/format.h>
 
-
 #include "ingot/codec/gpt.hpp"
 #include "volume_keys.hpp"
 #include "volume_parts.hpp"
@@ -38,11 +37,11 @@ constexpr std::string_view after_release = "Requires=ingot-release.service\nAfte
 // made is empty, and udev calls no empty one ready; systemd-makefs(8) passes over what is not.
 constexpr std::string_view open_after = R"([Unit]
 Wants=ingot-volumes.service
-After=ingot-volumes.service{}
+After=ingot-volumes.service{others}
 Before=initrd.target
 
 [Service]
-ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/{}
+ExecStartPost=/usr/lib/systemd/systemd-makefs {filesystem} /dev/mapper/{name}
 )";
 
 constexpr std::string_view definition = R"([Partition]
@@ -51,9 +50,15 @@ Label={}
 SizeMinBytes={}
 {}{}
 )";
-constexpr std::string_view sealed_by_tpm = "Format=ext4\nEncrypt=tpm2";
 
 ExtraFile text_file(std::string path, const std::string& text) { return {std::move(path), to_buffer(as_bytes(text))}; }
+
+/// What systemd-repart puts into a new partition.
+std::string content_of(const Volume& volume) {
+  if (detail::is_made_in_place(volume)) return fmt::format("CopyBlocks={}", detail::reserved_mark_path);
+  if (detail::has_key_server(volume)) return "CopyBlocks=" + detail::header_path(volume);
+  return fmt::format("Format={}\nEncrypt=tpm2", detail::filesystem_word(volume));
+}
 
 std::string open_unit(const Volume& volume) { return fmt::format("systemd-cryptsetup@{}.service", volume.name); }
 
@@ -62,29 +67,32 @@ std::string open_unit(const Volume& volume) { return fmt::format("systemd-crypts
 Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   ConfigPart part;
   if (profile.volumes.empty()) return part;
-  std::string crypttab, others = detail::release_units(profile) + detail::recovery_units(profile);
+  std::string crypttab,
+      others = detail::making_units(profile) + detail::release_units(profile) + detail::recovery_units(profile);
   const auto first_done = others;
   std::size_t number = 0;
   for (const auto& volume : profile.volumes) {
     const bool is_last = ++number == profile.volumes.size();
     const bool is_served = detail::has_key_server(volume);
     const auto most = volume.grow ? std::string() : fmt::format("SizeMaxBytes={}\n", volume.size_bytes);
-    part.files.push_back(
-        text_file(fmt::format("{}/{:02}-{}.conf", definitions, number, volume.name),
-                  fmt::format(definition, to_text(codec::ingot_volume_type), volume.name, volume.size_bytes, most,
-                              is_served ? "CopyBlocks=" + detail::header_path(volume) : std::string(sealed_by_tpm))));
+    part.files.push_back(text_file(fmt::format("{}/{:02}-{}.conf", definitions, number, volume.name),
+                                   fmt::format(definition, to_text(codec::ingot_volume_type), volume.name,
+                                               volume.size_bytes, most, content_of(volume))));
     // PCR 15 by value closes all of them: the key of the one that opens last is measured into it.
     crypttab += fmt::format("{0} /dev/disk/by-partlabel/{0} {1} noauto,headless=yes{2}{3}\n", volume.name,
                             is_served ? detail::key_socket(volume) : "none", is_served ? "" : ",tpm2-device=auto",
                             is_last ? ",tpm2-measure-pcr=yes" : "");
     const auto unit = open_unit(volume);
-    part.files.push_back(text_file(fmt::format("{}/{}.d/ingot.conf", unit_folder, unit),
-                                   fmt::format(open_after, is_last ? others : first_done, volume.name)));
+    part.files.push_back(
+        text_file(fmt::format("{}/{}.d/ingot.conf", unit_folder, unit),
+                  fmt::format(open_after, fmt::arg("others", is_last ? others : first_done),
+                              fmt::arg("filesystem", detail::filesystem_word(volume)), fmt::arg("name", volume.name))));
     part.links.push_back({fmt::format("{}/initrd.target.requires/{}", unit_folder, unit), "../" + unit});
     others += " " + unit;
   }
   part.files.push_back(text_file("/etc/crypttab", crypttab));
   detail::add_release(part, profile);
+  detail::add_in_place(part, profile);
   part.files.push_back(
       text_file(fmt::format("{}/ingot-volumes.service", unit_folder),
                 fmt::format(make_unit, profile.asks_tpm() ? after_release : "", definitions,

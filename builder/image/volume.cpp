@@ -11,6 +11,7 @@
 #include "../profile/reader.hpp"
 #include "ingot/base/descriptor.hpp"
 #include "ingot/codec/event_data.hpp"
+#include "ingot/codec/luks_header.hpp"
 #include "ingot/crypto/random.hpp"
 
 namespace ingot::builder {
@@ -88,6 +89,12 @@ Result<void> check_order(const codec::Gpt& gpt, const Baseline& baseline, const 
     if (setting.name == name && setting.value.find("systemd-tpm2") == std::string::npos)
       return fail(ErrorCode::unsupported, fmt::format("a key server holds the key of \"{}\", too", name),
                   "let the node make it: volumes are sealed before where the TPM alone opens them");
+    const bool is_made_in_place = setting.value.find("+hmac") != std::string::npos ||
+                                  setting.value.find(codec::luks_erased_fact) != std::string::npos;
+    if (setting.name == name && is_made_in_place)
+      return fail(ErrorCode::unsupported,
+                  fmt::format("\"{}\" has integrity, or is erased on a redeployment: the node makes it", name),
+                  "seal volumes without these before; volumes.md says what each is for");
   }
   const auto made = static_cast<std::size_t>(std::ranges::count(gpt.partitions, codec::ingot_volume_type,
                                                                 [](const auto& partition) { return partition.type; }));

@@ -148,6 +148,9 @@ Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   inputs.add("base", base.digest).add("format", "4");
   auto needs = volume_key_needs(build.profile);
   for (auto& path : initrd_volume_tools(build.profile)) needs.files.push_back(std::move(path));
+  auto more = in_place_needs(build.profile);
+  for (auto& path : more.files) needs.files.push_back(std::move(path));
+  for (auto& name : more.modules) needs.modules.push_back(std::move(name));
   const InitrdOptions options{build.profile.kernel.modules, std::move(needs.files), std::move(needs.units),
                               std::move(needs.modules)};
   for (const auto& name : options.extra_modules) inputs.add("module", name);

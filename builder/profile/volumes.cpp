@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "choice.hpp"
 #include "ingot/builder/profile.hpp"
 #include "ingot/builder/volume.hpp"
 #include "ingot/crypto/chain.hpp"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::uint64_t mebibyte = 1u << 20;
 /// Two copies of LUKS2's metadata with their key slots take 16 MiB, and a journal wants room.
 constexpr std::uint64_t smallest_volume_bytes = 64 * mebibyte;
+/// mkfs.xfs(8) wants 300 MiB; header and tags of dm-integrity take theirs before.
+constexpr std::uint64_t smallest_xfs_bytes = 384 * mebibyte;
 constexpr std::size_t volumes_cap = 16;
 constexpr std::size_t mount_cap = 128;
 /// Names of the disk's other partitions, and of what systemd maps and mounts by itself.
@@ -28,6 +31,8 @@ constexpr std::array packages = {std::string_view("systemd-cryptsetup"), std::st
 constexpr std::array swap_packages = {std::string_view("systemd-cryptsetup")};
 /// What encrypts a recovery key and keeps it.
 constexpr std::array recovery_packages = {std::string_view("openssl"), std::string_view("cryptsetup-bin")};
+constexpr std::array xfs_packages = {std::string_view("xfsprogs")};
+constexpr std::array making_packages = {std::string_view("cryptsetup-bin")};
 
 bool is_mount(std::string_view text) {
   const bool is_below = std::any_of(data_folders.begin(), data_folders.end(), [&](std::string_view folder) {
@@ -66,6 +71,32 @@ Result<void> check_dropped(const TableReader& table, const std::string& name) {
   return {};
 }
 
+/// How the volume is made.
+Result<void> apply_making(Volume& volume, const TableReader& table) {
+  static constexpr Choice<VolumeFilesystem> filesystems[] = {{"ext4", VolumeFilesystem::ext4},
+                                                             {"xfs", VolumeFilesystem::xfs}};
+  if (const auto filesystem = TRY(choose(table, "filesystem", filesystems))) volume.filesystem = filesystem->value;
+  if (const auto recovery = TRY(table.boolean("recovery"))) volume.recovery = recovery->value;
+  if (const auto integrity = TRY(table.boolean("integrity"))) volume.integrity = integrity->value;
+  if (const auto erase = TRY(table.boolean("erase_on_redeploy"))) volume.erase_on_redeploy = erase->value;
+  return {};
+}
+
+Result<void> check_making(const Draft& draft, const Volume& volume) {
+  if (volume.filesystem == VolumeFilesystem::xfs) {
+    if (volume.size_bytes < smallest_xfs_bytes)
+      return wrong(volume.at,
+                   fmt::format("the volume \"{}\" has {} MiB, and mkfs.xfs makes nothing below 300 MiB of its own",
+                               volume.name, volume.size_bytes / mebibyte),
+                   "set size = \"384MiB\" or more, or filesystem = \"ext4\"");
+    TRY(check_packages(draft, volume.at, "filesystem = \"xfs\" of a [[volume]]", xfs_packages));
+  }
+  if (volume.integrity || volume.erase_on_redeploy)
+    TRY(check_packages(draft, volume.at, "integrity or erase_on_redeploy of a [[volume]]", making_packages));
+  if (volume.recovery) TRY(check_packages(draft, volume.at, "recovery of a [[volume]]", recovery_packages));
+  return {};
+}
+
 }  // namespace
 
 Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes) {
@@ -74,7 +105,8 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
   const auto inherited = draft.profile.volumes.size();
   draft.profile.volumes.reserve(volumes_cap);  // `seen` points into it
   for (const auto& table : volumes) {
-    TRY(table.only({"name", "mount", "size", "grow", "key", "recovery", "enabled"}));
+    TRY(table.only({"name", "mount", "size", "grow", "key", "recovery", "filesystem", "integrity", "erase_on_redeploy",
+                    "enabled"}));
     auto* volume = TRY(named_volume(draft.profile.volumes, table));
     if (std::find(seen.begin(), seen.end(), volume) != seen.end())
       return wrong(table.at(), fmt::format("the volume \"{}\" is there twice", volume->name));
@@ -97,7 +129,7 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
     TRY(apply_size(volume->size_bytes, table, "size", smallest_volume_bytes));
     if (const auto grow = TRY(table.boolean("grow"))) volume->grow = grow->value;
     TRY(apply_volume_key(*volume, table));
-    if (const auto recovery = TRY(table.boolean("recovery"))) volume->recovery = recovery->value;
+    TRY(apply_making(*volume, table));
   }
   std::erase_if(draft.profile.volumes, [&](const Volume& volume) {
     return std::find(dropped.begin(), dropped.end(), volume.name) != dropped.end();
@@ -139,8 +171,7 @@ Result<void> finish_volumes(const Draft& draft) {
     return wrong(first.at, "volumes are sealed to Secure Boot, and [boot] has secure_boot = false",
                  "take secure_boot = false away");
   TRY(check_packages(draft, first.at, "[[volume]]", packages));
-  for (const auto& volume : profile.volumes)
-    if (volume.recovery) return check_packages(draft, volume.at, "recovery of a [[volume]]", recovery_packages);
+  for (const auto& volume : profile.volumes) TRY(check_making(draft, volume));
   return {};
 }
 

@@ -146,6 +146,15 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
       {"swap without systemd-cryptsetup",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd\"]\n[disk]\nswap_size = \"1GiB\"\n", 7,
        "swap_size of [disk] needs the package systemd-cryptsetup"},
+      {"another file system", top + models + "filesystem = \"btrfs\"\n", 10, "expected one of \"ext4\", \"xfs\""},
+      {"xfs without its programs", top + models + "filesystem = \"xfs\"\n", 6, "needs the package xfsprogs"},
+      {"xfs that is too small", volume("name = \"x\"\nmount = \"/srv/x\"\nsize = \"256MiB\"\nfilesystem = \"xfs\"\n"),
+       6, "nothing below 300 MiB"},
+      {"integrity without cryptsetup",
+       "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\", \"systemd-repart\", "
+       "\"e2fsprogs\"]\n" +
+           models + "recovery = false\nintegrity = true\n",
+       6, "integrity or erase_on_redeploy of a [[volume]] needs the package cryptsetup-bin"},
       {"an unknown key", volume("name = \"x\"\nkey_file = \"/x\"\n"), 8, "key_file"}};
   for (const auto& row : rows) {
     INFO(row.name);
@@ -230,6 +239,57 @@ TEST_CASE(
         std::string::npos);
 }
 
+TEST_CASE("volumes: with integrity, or made anew with each image, they are made in a partition that is reserved") {
+  Folder folder;
+  const auto profile = folder.complete(top + state + "erase_on_redeploy = true\nrecovery = false\n" + models +
+                                       "integrity = true\nerase_on_redeploy = true\n");
+  const auto part = render_initrd_volumes(profile).value();
+  const std::string units = "/usr/lib/systemd/system/";
+  for (const std::string definition : {"01-state", "02-models"}) {
+    const auto text = file_of(part, "/usr/lib/ingot/repart.d/" + definition + ".conf");
+    CHECK(has_line(text, "CopyBlocks=/usr/lib/ingot/volume-reserved"));
+    CHECK(text.find("Encrypt") == std::string::npos);
+  }
+  const auto unit = file_of(part, units + "ingot-make-models.service");
+  CHECK(unit.find("ExecStart=/usr/lib/ingot/volume-make models \"integrity erase\" --tpm2-device=auto --tpm2-pcrs=7") !=
+        std::string::npos);
+  CHECK(has_line(unit, "Requires=dev-disk-by\\x2dpartlabel-models.device ingot-release.service"));
+  CHECK(unit.find(" ingot-index-check-models.service ingot-recovery-check-models.service\n") != std::string::npos);
+  CHECK(file_of(part, units + "ingot-make-state.service").find(" state \"erase\" --tpm2") != std::string::npos);
+  // Neither is opened before both are made: the last one closes PCR 15, which they are sealed to.
+  for (const std::string name : {"state", "models"})
+    CHECK(has_line(file_of(part, units + "systemd-cryptsetup@" + name + ".service.d/ingot.conf").substr(0, 200),
+                   "Wants=ingot-volumes.service"));
+  CHECK(file_of(part, units + "systemd-cryptsetup@state.service.d/ingot.conf")
+            .find("After=ingot-volumes.service ingot-make-state.service ingot-make-models.service ") !=
+        std::string::npos);
+  const auto needs = in_place_needs(profile);
+  for (const std::string module : {"dm_integrity", "authenc"})
+    CHECK(std::find(needs.modules.begin(), needs.modules.end(), module) != needs.modules.end());
+  CHECK(std::find(needs.files.begin(), needs.files.end(), "/usr/bin/bash") != needs.files.end());
+  CHECK(in_place_needs(folder.complete(top + models)).files.empty());
+  // systemd-repart takes the mark from the system's image.
+  const auto mark = file_of(render_storage(profile).value(), "/usr/lib/ingot/volume-reserved");
+  CHECK(mark.size() == 4096);
+  CHECK(mark == file_of(part, "/usr/lib/ingot/volume-reserved"));
+}
+
+TEST_CASE("volumes: on xfs, which mkfs.xfs of the image makes") {
+  Folder folder;
+  auto text = top + models + "filesystem = \"xfs\"\n";
+  text.replace(text.find("\"openssl\""), 9, "\"openssl\", \"xfsprogs\"");
+  const auto profile = folder.complete(text);
+  const auto part = render_initrd_volumes(profile).value();
+  CHECK(has_line(file_of(part, "/usr/lib/ingot/repart.d/01-models.conf"), "Format=xfs"));
+  CHECK(has_line(file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf"),
+                 "ExecStartPost=/usr/lib/systemd/systemd-makefs xfs /dev/mapper/models"));
+  const auto tools = initrd_volume_tools(profile);
+  CHECK(std::find(tools.begin(), tools.end(), "/usr/sbin/mkfs.xfs") != tools.end());
+  const auto mount = render_storage(profile).value().fstab.at(0);
+  CHECK(mount.starts_with("/dev/mapper/models /srv/models xfs nosuid,nodev,noexec,"));
+  CHECK(mount.ends_with(" 0 0"));
+}
+
 TEST_CASE("volumes: whom a recovery key is for") {
   Folder folder;
   auto profile = folder.load(top + models).value();
@@ -263,6 +323,10 @@ TEST_CASE("volumes: what the verifier must find in the header is in the baseline
                              "release index, slots systemd-recovery+ingot-recovery systemd-tpm2, recovery "));
   const auto without = render_storage(folder.load(top + models + "recovery = false\n").value()).value();
   CHECK(without.settings.front().value.ends_with(", slots systemd-tpm2"));
+  const auto other =
+      render_storage(folder.complete(top + models + "integrity = true\nerase_on_redeploy = true\n")).value();
+  CHECK(other.settings.front().value.starts_with(
+      "crypt aes-xts-plain64+hmac(sha256), key 768 bits, mapped models, erased on redeploy, pcrs "));
 }
 
 TEST_CASE("volumes: the node's state is on its volume, and the log with it") {

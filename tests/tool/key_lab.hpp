@@ -113,7 +113,8 @@ class KeyLab {
   void render(const Volumes& volumes, const std::string& print, const std::string& url) {
     Profile profile;
     for (const auto& [name, key] : volumes)
-      profile.volumes.push_back({name, "/srv/" + name, volume_bytes, false, false, {}, key});
+      profile.volumes.push_back(
+          {.name = name, .mount = "/srv/" + name, .size_bytes = volume_bytes, .recovery = false, .at = {}, .key = key});
     profile.role = "node";
     profile.links = {{.name = "mgmt", .mac = {}, .path = {}, .driver = "virtio_net", .kernel = {}, .bond = {}}};
     profile.site.emplace();

@@ -26,6 +26,7 @@ inline void put_initrd(const Tpm& tpm, const Profile& profile) {
     const auto path = tpm.file("initrd" + file.path);
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     REQUIRE(write_file(path, file.content));
+    std::filesystem::permissions(path, static_cast<std::filesystem::perms>(file.mode));
   }
 }
 

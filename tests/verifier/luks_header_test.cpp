@@ -103,6 +103,14 @@ TEST_CASE("LUKS2 header: members of another kind are refused, and what is unknow
   CHECK(more.value().opened_by(more.value().key_slots[0]) == "systemd-tpm2+somebody's");
   const auto integrity = changed([](auto& json) { json["segments"]["0"]["integrity"] = {{"type", "hmac(sha256)"}}; });
   CHECK(integrity.value().segments[0].integrity == "hmac(sha256)");
+  const auto of_image = [](const nlohmann::json& release) {
+    return changed([&](auto& json) {
+      json["tokens"]["17"] = {{"type", "ingot-release"}, {"keyslots", nlohmann::json::array()}, {"release", release}};
+    });
+  };
+  CHECK(of_image("ab").value().release == "ab");
+  CHECK(codec::decode_luks_json(real_json()).value().release.empty());
+  CHECK_FALSE(of_image(1));
 }
 
 TEST_CASE("LUKS2 header: a recovery key is kept beside its slot") {

@@ -156,6 +156,16 @@ TEST_CASE("volumes: each weakness of a header is one finding that names it") {
       {"sealed to PCR 7 alone", [](Json& j) { j["tokens"]["0"]["tpm2-pcrs"] = {7}; }, "pcrs sha256 7,"},
       {"no signed PCR", [](Json& j) { j["tokens"]["0"].erase("tpm2_pubkey_pcrs"); }, "signed pcrs none"},
       {"open for revoked releases", [](Json& j) { j["tokens"]["0"].erase("tpm2_pcrlock"); }, "signed pcrs 11, slots"},
+      {"made anew, though it is to be kept",
+       [](Json& j) {
+         j["tokens"]["17"] = {{"type", "ingot-release"}, {"keyslots", Json::array()}, {"release", "ab"}};
+       },
+       "erased on redeploy"},
+      {"integrity that nobody asked for",
+       [](Json& j) {
+         j["segments"]["0"]["integrity"] = {{"type", "hmac(sha256)"}};
+       },
+       "plain64+hmac(sha256)"},
       {"a bank of SHA-1", [](Json& j) { j["tokens"]["0"]["tpm2-pcr-bank"] = "sha1"; }, "pcrs sha1"},
       {"no recovery key", [](Json& j) { j["tokens"].erase("16"); }, "systemd-recovery systemd-tpm2"},
       {"a recovery key for somebody else", [](Json& j) { j["tokens"]["16"]["recipient"] = std::string(64, 'd'); },
@@ -251,4 +261,39 @@ TEST_CASE("volumes: a volume that was put in the place of the node's own is foun
   CHECK(later(part, {other, machine}) == Texts{"pcr 15, volume key"});
   CHECK(later(part, {other, own, machine}) == Texts{"pcr 15, volume key"});
   CHECK(later("", {own, machine}) == Texts{"volume: models, key"});
+}
+
+TEST_CASE("volumes: one that each image makes anew is another one after a redeployment, and only then") {
+  const auto golden = [](const std::string& root_hash) {
+    auto out = image();
+    out.root_hash = root_hash;
+    out.settings.front().value.insert(0, "erased on redeploy, ");
+    return out;
+  };
+  const auto first_image = golden(std::string(64, '1')), next_image = golden(std::string(64, '2'));
+  const auto part = [](const Baseline& of, const char* digest) {
+    auto json = sealed_header();
+    json["digests"]["0"]["digest"] = digest;
+    json["tokens"]["17"] = {{"type", "ingot-release"}, {"keyslots", Json::array()}, {"release", of.root_hash}};
+    return line(json);
+  };
+  const auto old = part(first_image, "AAAA");
+  const auto first = verdict_on_volume(old, {own, machine}, nullptr, first_image);
+  REQUIRE(first.state);
+  CHECK(volume_findings(first).empty());
+  const auto later = [&](const std::string& now, const Measured& measured, const Baseline& running) {
+    return volume_findings(verdict_on_volume(now, {measured, machine}, &*first.state, running));
+  };
+  CHECK(later(old, own, first_image).empty());
+  CHECK(later(part(next_image, "BBBB"), other, next_image).empty());
+  // The image that was to erase it did not; or somebody says that it did.
+  CHECK(later(old, own, next_image) == Texts{"volume: models, image"});
+  CHECK(later(part(first_image, "BBBB"), other, first_image) == Texts{"volume: models, key", "pcr 15, volume key"});
+  // What did not erase it before makes another one of it, too.
+  const auto kept = verdict_on_volume(line(sealed_header()), {own, machine});
+  REQUIRE(kept.state);
+  CHECK(
+      volume_findings(verdict_on_volume(part(next_image, "BBBB"), {other, machine}, &*kept.state, next_image)).empty());
+  const auto back = verdict_on_volume(line(sealed_header()), {own, machine}, &*first.state);
+  CHECK(volume_findings(back) == Texts{"volume: models, key", "pcr 15, volume key"});
 }

@@ -80,16 +80,34 @@ std::string partition_label(const fs::path& device) {
   return linked_label(device);
 }
 
-std::string fields_of(const fs::path& device) {
-  std::string out;
-  if (const auto label = partition_label(device); !label.empty()) out += fmt::format("\tlabel {}", label);
+std::string attribute(const fs::path& path) {
+  const auto text = read_file(path.string(), attribute_cap_bytes);
+  return text ? std::string(as_text(*text).substr(0, as_text(*text).find('\n'))) : std::string();
+}
+
+/// Of what device mapper makes of a device. With dm-integrity, libcryptsetup puts one more device between the two.
+std::vector<std::string> mapped_names(const fs::path& device) {
+  constexpr std::string_view between = "CRYPT-INTEGRITY-";
   std::error_code ec;
   std::vector<std::string> names;
   for (const auto& holder : fs::directory_iterator(device / "holders", ec)) {
-    const auto name = read_file((holder.path() / "dm/name").string(), attribute_cap_bytes);
-    if (name) names.emplace_back(as_text(*name).substr(0, as_text(*name).find('\n')));
+    const auto name = attribute(holder.path() / "dm/name");
+    if (name.empty()) continue;
+    const auto above =
+        attribute(holder.path() / "dm/uuid").starts_with(between) ? mapped_names(holder.path()) : decltype(names)();
+    if (above.empty())
+      names.push_back(name);
+    else
+      names.insert(names.end(), above.begin(), above.end());
   }
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string fields_of(const fs::path& device) {
+  std::string out;
+  if (const auto label = partition_label(device); !label.empty()) out += fmt::format("\tlabel {}", label);
+  const auto names = mapped_names(device);
   for (const auto& name : names) out += fmt::format("\tmapped {}", name);
   return out;
 }

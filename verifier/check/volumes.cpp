@@ -48,6 +48,7 @@ std::vector<std::string> facts_of(const codec::ReportedVolume& volume) {
   }
   if (const auto* token = header.token(codec::luks_recovery_type))
     facts.push_back(fmt::format("recovery {}", token->recovery.recipient_sha256));
+  if (!header.release.empty()) facts.emplace_back(codec::luks_erased_fact);
   facts.push_back(volume.mapped.empty() ? "closed" : fmt::format("mapped {}", volume.mapped));
   std::sort(facts.begin(), facts.end());
   facts.erase(std::unique(facts.begin(), facts.end()), facts.end());
@@ -121,11 +122,34 @@ void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volum
         "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
 }
 
+/// Between what knows a volume's key, and the root hash of the image that made it anew.
+constexpr std::string_view of_image = " of image ";
+
+/// Values of NodeState::volumes: the image that the node runs now came after the one of `last`, and erases the volume.
+bool was_erased(std::string_view last, std::string_view now) {
+  const auto image = now.find(of_image);
+  return image != std::string_view::npos && !last.ends_with(now.substr(image));
+}
+
+/// What `now` is remembered by. Of a volume that each image makes anew, together with the image.
+void remember_volumes(const Baseline& baseline, const std::vector<codec::ReportedVolume>& volumes,
+                      const std::optional<FirstOfNode>& first, NodeState& now) {
+  const auto image = fmt::format("{}{}", of_image, baseline.root_hash);
+  for (const auto& volume : volumes) {
+    const auto* suffix = volume.header.release.empty() ? "" : image.c_str();
+    const auto key = crypto::sha256_hex(as_bytes(fmt::format("{}\n{}", volume.uuid, volume.header.key_digest)));
+    now.volumes[volume.label] = key + suffix;
+    if (first && first->text.starts_with(fmt::format("{}{}:", volume_key_event, volume.label)))
+      now.volumes[measured_name] = first->digest + suffix;
+  }
+  if (first && !now.volumes.contains(measured_name)) now.volumes[measured_name] = first->digest;
+}
+
 /// A volume that somebody else made and sealed to this TPM opens like the node's own: all that is needed is public.
 void check_identity(const NodeState& last, const NodeState& now, Verdict& verdict) {
   for (const auto& [name, key] : last.volumes) {
     const auto found = now.volumes.find(name);
-    if (found != now.volumes.end() && found->second == key) continue;
+    if (found != now.volumes.end() && (found->second == key || was_erased(key, found->second))) continue;
     const bool measured = name == measured_name;
     add(verdict, measured ? "pcr 15, volume key" : fmt::format("volume: {}, key", name), key,
         found == now.volumes.end() ? "none" : found->second,
@@ -186,12 +210,15 @@ void check_volumes(const GoldenValues& golden, const NodeQuestion& question, con
   const bool is_sealed = std::any_of(volumes->begin(), volumes->end(),
                                      [](const auto& volume) { return volume.header.token(tpm_token) != nullptr; });
   const auto index = is_sealed ? check_index(golden, *evidence.report, *volumes, verdict) : std::nullopt;
-  for (const auto& volume : *volumes) check_policy(golden, volume, index, verdict);
+  for (const auto& volume : *volumes) {
+    check_policy(golden, volume, index, verdict);
+    const auto& made_by = volume.header.release;
+    if (!made_by.empty() && made_by != golden.baseline->root_hash)
+      add(verdict, fmt::format("volume: {}, image", volume.label), golden.baseline->root_hash, made_by,
+          "another image made it, and this one was to destroy its keys on its first boot");
+  }
   if (!verdict.state) return;
-  for (const auto& volume : *volumes)
-    verdict.state->volumes[volume.label] =
-        crypto::sha256_hex(as_bytes(fmt::format("{}\n{}", volume.uuid, volume.header.key_digest)));
-  if (first) verdict.state->volumes[measured_name] = first->digest;
+  remember_volumes(*golden.baseline, *volumes, first, *verdict.state);
   if (question.last != nullptr) check_identity(*question.last, *verdict.state, verdict);
 }
 

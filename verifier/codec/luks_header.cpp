@@ -203,6 +203,7 @@ Result<LuksHeader> decode_luks_json(std::string_view text) {
   }));
   TRY(each_object(document, "tokens", [&](std::uint32_t number, const json::Value& value) -> Result<void> {
     header.tokens.push_back(TRY(decode_token(number, value)));
+    if (header.tokens.back().type == luks_release_type) header.release = TRY(json::text(value, "release"));
     return {};
   }));
   TRY(each_object(document, "segments", [&](std::uint32_t, const json::Value& value) -> Result<void> {

@@ -58,6 +58,8 @@ struct VolumeKeyNeeds {
   std::vector<std::string> modules;  ///< drivers of cards, as far as the kernel has them
 };
 VolumeKeyNeeds volume_key_needs(const Profile& profile);
+/// The same for volumes with integrity, or that are made anew with each image.
+VolumeKeyNeeds in_place_needs(const Profile& profile);
 /// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
 /// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
 /// complete_shipping() was not called before.

@@ -28,8 +28,8 @@ struct VolumePlace {
 /// Reads the disk alone. Errors: malformed, a partition table that `ingot build` or write_volume() did not write so
 /// (both copies are held against each other), another image's than the baseline's, or a size that is none; usage, a
 /// name that a volume cannot have or has already, or that is not the profile's next; unsupported, a baseline of an
-/// image without volumes, or a volume that a key server opens, too; limit, room for less than was asked, or than 64
-/// MiB.
+/// image without volumes, or a volume that others open, too, that has integrity, or that is erased on a
+/// redeployment; limit, room for less than was asked, or than 64 MiB.
 Result<VolumePlace> place_volume(const ByteSource& disk, const Baseline& baseline, const VolumeWish& wish);
 
 /// `header` to the place's start, then the tables; each reaches the disk before the next: until the last write the disk

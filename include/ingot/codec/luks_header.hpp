@@ -54,6 +54,11 @@ inline constexpr std::string_view luks_recovery_type = "ingot-recovery";
 /// JSON of the token, for one key slot.
 std::string encode_luks_recovery(const LuksRecovery& recovery, std::uint32_t key_slot);
 
+/// Token that says for which image a volume was made: `release`, the root hash. It is assigned to no key slot.
+inline constexpr std::string_view luks_release_type = "ingot-release";
+/// What a setting of the area "volume" says of a header with this token.
+inline constexpr std::string_view luks_erased_fact = "erased on redeploy";
+
 struct LuksTokenEntry {
   std::uint32_t id = 0;
   std::string type;
@@ -83,6 +88,7 @@ struct LuksHeader {
   std::vector<LuksKeySlot> key_slots;
   std::vector<LuksTokenEntry> tokens;
   std::vector<LuksSegment> segments;
+  std::string release;  ///< of the token luks_release_type; empty without one
   /// Salt and digest by which the volume key is known (3.5), as written: another key cannot have the same.
   std::string key_digest;
   bool operator==(const LuksHeader&) const = default;

@@ -35,11 +35,11 @@ class Lab:
     def run(self, *argv):
         subprocess.run([self.ingot, *argv], check=True)
 
-    def cast(self, name, **changes):
-        """An image of profile.toml with keys of it changed."""
+    def cast(self, name, profile_of_rig="profile.toml", **changes):
+        """An image of a profile of this folder with keys of it changed."""
         profile = f"{WORK}/{name}.toml"
         with open(profile, "w", encoding="utf-8") as file:
-            file.write(f'extends = "{os.path.relpath(HERE, WORK)}/profile.toml"\nname = "volumes"\n')
+            file.write(f'extends = "{os.path.relpath(HERE, WORK)}/{profile_of_rig}"\nname = "volumes"\n')
             file.writelines(f"{key} = {value}\n" for key, value in changes.items())
         self.run("build", profile, "--keys", self.keys, "--out", f"{WORK}/{name}", "--cache", self.cache, "--lock", f"{WORK}/volumes.lock")
 
@@ -84,25 +84,23 @@ def raw_disk(node, base=None):
     return out
 
 
-def volume_of(disk):
-    """(offset, size) in bytes of the volume's partition; nothing without one."""
-    for partition in json.loads(output("sfdisk", "--json", disk))["partitiontable"]["partitions"]:
-        if partition["type"] == VOLUME_TYPE:
-            return partition["start"] * 512, partition["size"] * 512
-    return None
+def volumes_of(disk):
+    """Name -> (offset, size) in bytes of each volume's partition, in their order."""
+    partitions = json.loads(output("sfdisk", "--json", disk))["partitiontable"]["partitions"]
+    return {one["name"]: (one["start"] * 512, one["size"] * 512) for one in partitions if one["type"] == VOLUME_TYPE}
 
 
-def read_volume(disk):
-    offset, size = volume_of(disk)
+def read_volume(disk, name="models"):
+    offset, size = volumes_of(disk)[name]
     with open(disk, "rb") as file:
         file.seek(offset)
         return file.read(size)
 
 
-def header_of(disk):
+def header_of(disk, name="models"):
     header = f"{disk}.header"
     with open(header, "wb") as file:
-        file.write(read_volume(disk)[: 16 << 20])
+        file.write(read_volume(disk, name)[: 16 << 20])
     dump = json.loads(output("cryptsetup", "luksDump", "--dump-json-metadata", header))
     os.remove(header)
     return dump
@@ -123,15 +121,25 @@ def image_with(name, image, disk):
     return name
 
 
+def append(disk, name, volume):
+    script = f"type={VOLUME_TYPE}, name={name}, size={len(volume) // 512}\n"
+    subprocess.run(["sfdisk", "--quiet", "--append", disk], input=script, text=True, check=True)
+    with open(disk, "r+b") as file:
+        file.seek(volumes_of(disk)[name][0])
+        file.write(volume)
+
+
 def graft(image, volume, out):
     """The disk of IMAGE with a volume in the room that it has for one: what redeployment does that keeps the data."""
     subprocess.run(["cp", "--sparse=always", f"{WORK}/{image}/disk.raw", out], check=True)
-    script = f"type={VOLUME_TYPE}, name=models, size={len(volume) // 512}\n"
-    subprocess.run(["sfdisk", "--quiet", "--append", out], input=script, text=True, check=True)
-    offset, _ = volume_of(out)
-    with open(out, "r+b") as file:
-        file.seek(offset)
-        file.write(volume)
+    append(out, "models", volume)
+
+
+def graft_all(image, disk, out):
+    """The same with all volumes of another disk."""
+    subprocess.run(["cp", "--sparse=always", f"{WORK}/{image}/disk.raw", out], check=True)
+    for name in volumes_of(disk):
+        append(out, name, read_volume(disk, name))
 
 
 class Tpm:
@@ -164,7 +172,7 @@ def copy_node(node, to, tpm=True):
     shutil.copy(f"{WORK}/{node}/VARS.fd", f"{WORK}/{to}/VARS.fd")
 
 
-def set_up():
+def set_up(profile="profile.toml"):
     """Keys, an image and its platform, from nothing; arguments of the program: INGOT [CACHE]."""
     ingot = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build/release/ingot")
     cache = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else "build/cache")
@@ -173,7 +181,7 @@ def set_up():
     os.makedirs(WORK)
     lab = Lab(ingot, cache)
     lab.run("keys", "init", lab.keys)
-    lab.cast("v1", version=1)
+    lab.cast("v1", profile, version=1)
     lab.run("rig", "learn", f"{WORK}/v1", "--keys", lab.keys, "--out", lab.platform)
     return lab
 
