@@ -217,6 +217,10 @@ Result<void> make_disk_image(Build& build) {
   if (build.profile.disk.data_size_bytes != 0)
     partitions.push_back(
         {codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
+  // Not the type of swap (Discoverable Partitions Specification): systemd would swap to that in the clear.
+  if (build.profile.disk.swap_size_bytes != 0)
+    partitions.push_back(
+        {codec::linux_generic_type, id("swap partition"), "swap", {}, build.profile.disk.swap_size_bytes});
   // Volumes come later, from the node itself; the disk has room for them.
   std::uint64_t room_bytes = 0;
   for (const auto& one : build.profile.volumes) room_bytes += one.size_bytes;

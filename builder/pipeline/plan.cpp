@@ -55,6 +55,7 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
                 {{"esp", mib(profile.disk.esp_size_bytes)}, {"root", output::root}, {"root-verity", output::verity}},
                 output::disk};
   if (profile.disk.data_size_bytes != 0) disk.inputs.emplace_back("data", mib(profile.disk.data_size_bytes));
+  if (profile.disk.swap_size_bytes != 0) disk.inputs.emplace_back("swap", mib(profile.disk.swap_size_bytes));
   for (const auto& volume : profile.volumes)
     disk.inputs.emplace_back("room for the volume " + volume.name, mib(volume.size_bytes));
   steps.push_back(std::move(disk));

@@ -195,7 +195,7 @@ Result<void> apply_root(Draft& draft, const TableReader& table) {
 }
 
 Result<void> apply_disk(Draft& draft, const TableReader& table) {
-  TRY(table.only({"esp_size", "root_size", "data_size", "allowed_partitions"}));
+  TRY(table.only({"esp_size", "root_size", "data_size", "swap_size", "allowed_partitions"}));
   auto& disk = draft.profile.disk;
   if (const auto types = TRY(table.texts("allowed_partitions"))) {
     disk.allowed_partitions.clear();
@@ -209,7 +209,9 @@ Result<void> apply_disk(Draft& draft, const TableReader& table) {
   }
   TRY(apply_size(disk.esp_size_bytes, table, "esp_size", smallest_esp_bytes));
   TRY(apply_size(disk.root_size_bytes, table, "root_size", 0));
-  return apply_size(disk.data_size_bytes, table, "data_size", 0);
+  TRY(apply_size(disk.data_size_bytes, table, "data_size", 0));
+  if (table.has("swap_size")) draft.swap_at = table.at("swap_size");
+  return apply_size(disk.swap_size_bytes, table, "swap_size", 0);
 }
 
 Result<void> apply_phases(std::vector<std::string>& into, const LocatedTexts& phases, const TextLocation& at) {
@@ -376,6 +378,7 @@ Result<Profile> finish(Draft draft) {
   finish_time(draft);
   TRY(finish_users(draft));
   TRY(finish_root(draft));
+  TRY(finish_swap(draft));
   TRY(finish_volumes(draft));
   TRY(finish_volume_keys(draft));
   TRY(finish_shipping(draft));

@@ -16,6 +16,7 @@ struct Draft {
   std::optional<Located<Compression>> compression;
   std::optional<Located<int>> compression_level;
   std::optional<TextLocation> filesystem_at;
+  TextLocation swap_at;                    ///< of the last swap_size
   std::map<std::string, ExtraFile> files;  ///< by path
   NetworkDraft network;
   std::map<std::string, TextLocation> user_at;  ///< by name
@@ -62,8 +63,11 @@ Result<void> check_packages(const Draft& draft, const TextLocation& at, std::str
 /// A size of `least` bytes or more in whole MiB, where the table has the key. With `least` 0 it may be 0.
 Result<void> apply_size(std::uint64_t& into, const TableReader& table, std::string_view key, std::uint64_t least);
 /// `[[volume]]`, in volumes.cpp: one that the base names, too, changes it.
+/// `enabled = false` takes it away.
 Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes);
 Result<void> finish_volumes(const Draft& draft);
+/// Whether the base has what a swap of [disk] needs, in volumes.cpp.
+Result<void> finish_swap(const Draft& draft);
 /// `key` of a volume and `[keyserver]`, in volume_keys.cpp; and over which plane the key server is reached.
 Result<void> apply_volume_key(Volume& volume, const TableReader& table);
 Result<void> apply_key_server(Draft& draft, const TableReader& table);

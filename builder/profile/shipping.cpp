@@ -111,17 +111,20 @@ Result<void> finish_shipping(const Draft& draft) {
     return wrong(draft.end, "[collector] takes in what others ship, and this profile ships nothing",
                  "add a [shipping] table, or extend a profile that has one");
   if (!shipping.enabled) return {};
+  const auto* volume = draft.profile.state_volume();
   const auto data = draft.profile.state_bytes();
   if (data == 0)
     return wrong(shipping.at, "[shipping] needs persistent storage for its queue and the node's TLS identity",
                  "add data_size = \"2GiB\" to [disk], or a [[volume]] for /var/lib/ingot");
   const auto queue = collector.enabled ? collector.node_bytes + shipping.queue_bytes : shipping.queue_bytes;
   if (data < queue + beside_queue_bytes)
-    return wrong(shipping.at,
-                 fmt::format("data_size is {} MiB, expected at least {} MiB: {} MiB of journal, {} MiB beside them",
-                             data / mebibyte, (queue + beside_queue_bytes) / mebibyte, queue / mebibyte,
-                             beside_queue_bytes / mebibyte),
-                 "raise data_size of [disk], or lower queue (collector: node_storage)");
+    return wrong(
+        shipping.at,
+        fmt::format("{} is {} MiB, expected at least {} MiB: {} MiB of journal, {} MiB beside them",
+                    volume != nullptr ? fmt::format("the volume \"{}\"", volume->name) : "data_size", data / mebibyte,
+                    (queue + beside_queue_bytes) / mebibyte, queue / mebibyte, beside_queue_bytes / mebibyte),
+        fmt::format("raise {}, or lower queue (collector: node_storage)",
+                    volume != nullptr ? "its size" : "data_size of [disk]"));
   TRY(check_packages(draft, shipping.at, "[shipping]", node_packages));
   return collector.enabled ? check_packages(draft, shipping.at, "[collector]", collector_packages) : Result<void>{};
 }

@@ -20,13 +20,15 @@ constexpr std::uint64_t smallest_xfs_bytes = 384 * mebibyte;
 constexpr std::size_t volumes_cap = 16;
 constexpr std::size_t mount_cap = 128;
 /// Names of the disk's other partitions, and of what systemd maps and mounts by itself.
-constexpr std::array taken_names = {std::string_view("root"), std::string_view("usr"), std::string_view("esp"),
-                                    std::string_view("data"), std::string_view("control")};
+constexpr std::array taken_names = {std::string_view("root"), std::string_view("usr"),  std::string_view("esp"),
+                                    std::string_view("data"), std::string_view("swap"), std::string_view("control")};
 /// The rest of a node is its image, or memory.
 constexpr std::array data_folders = {std::string_view("/srv/"), std::string_view("/mnt/"),
                                      std::string_view("/var/lib/")};
 constexpr std::array packages = {std::string_view("systemd-cryptsetup"), std::string_view("systemd-repart"),
                                  std::string_view("e2fsprogs")};
+/// Beside mkswap, which is essential in Debian.
+constexpr std::array swap_packages = {std::string_view("systemd-cryptsetup")};
 /// What encrypts a recovery key and keeps it.
 constexpr std::array recovery_packages = {std::string_view("openssl"), std::string_view("cryptsetup-bin")};
 constexpr std::array xfs_packages = {std::string_view("xfsprogs")};
@@ -60,6 +62,15 @@ Result<Volume*> named_volume(std::vector<Volume>& volumes, const TableReader& ta
   return &volumes.back();
 }
 
+/// `enabled = false` stands alone: what a volume is to be, and that it is not to be, cannot both be meant.
+Result<void> check_dropped(const TableReader& table, const std::string& name) {
+  for (const auto& [key, value] : table.raw())
+    if (key.str() != "name" && key.str() != "enabled")
+      return wrong(table.at(key.str()), fmt::format("the volume \"{}\" is taken away, and has a {}", name, key.str()),
+                   "take this line away, or enabled = false");
+  return {};
+}
+
 /// How the volume is made.
 Result<void> apply_making(Volume& volume, const TableReader& table) {
   static constexpr Choice<VolumeFilesystem> filesystems[] = {{"ext4", VolumeFilesystem::ext4},
@@ -90,15 +101,24 @@ Result<void> check_making(const Draft& draft, const Volume& volume) {
 
 Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes) {
   std::vector<const Volume*> seen;
+  std::vector<std::string> dropped;
+  const auto inherited = draft.profile.volumes.size();
   draft.profile.volumes.reserve(volumes_cap);  // `seen` points into it
   for (const auto& table : volumes) {
-    TRY(table.only(
-        {"name", "mount", "size", "grow", "key", "recovery", "filesystem", "integrity", "erase_on_redeploy"}));
+    TRY(table.only({"name", "mount", "size", "grow", "key", "recovery", "filesystem", "integrity", "erase_on_redeploy",
+                    "enabled"}));
     auto* volume = TRY(named_volume(draft.profile.volumes, table));
     if (std::find(seen.begin(), seen.end(), volume) != seen.end())
       return wrong(table.at(), fmt::format("the volume \"{}\" is there twice", volume->name));
     seen.push_back(volume);
     volume->at = table.at();
+    if (const auto enabled = TRY(table.boolean("enabled")); enabled && !enabled->value) {
+      if (volume >= draft.profile.volumes.data() + inherited)
+        return wrong(table.at("enabled"), fmt::format("\"{}\" takes away what is not inherited", volume->name));
+      TRY(check_dropped(table, volume->name));
+      dropped.push_back(volume->name);
+      continue;
+    }
     if (const auto mount = TRY(table.text("mount"))) {
       if (!is_mount(mount->value))
         return wrong(mount->at,
@@ -111,7 +131,15 @@ Result<void> apply_volumes(Draft& draft, const std::vector<TableReader>& volumes
     TRY(apply_volume_key(*volume, table));
     TRY(apply_making(*volume, table));
   }
+  std::erase_if(draft.profile.volumes, [&](const Volume& volume) {
+    return std::find(dropped.begin(), dropped.end(), volume.name) != dropped.end();
+  });
   return {};
+}
+
+Result<void> finish_swap(const Draft& draft) {
+  if (draft.profile.disk.swap_size_bytes == 0) return {};
+  return check_packages(draft, draft.swap_at, "swap_size of [disk]", swap_packages);
 }
 
 Result<void> finish_volumes(const Draft& draft) {

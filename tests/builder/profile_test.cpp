@@ -50,7 +50,7 @@ TEST_CASE("every key of a profile reaches the value") {
   const auto profile = must(load_profile(folder.put("p.toml", head + R"(
 [base]
 suite = "forky"
-packages = ["systemd", "nginx-light"]
+packages = ["systemd", "systemd-cryptsetup"]
 components = ["main", "non-free-firmware"]
 mirror = "https://mirror.example/debian"
 [kernel]
@@ -65,6 +65,7 @@ compression_level = 5
 esp_size = "1GiB"
 root_size = 2147483648
 data_size = "4 GiB"
+swap_size = "3GiB"
 [boot]
 stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 phases = ["enter-initrd", "leave-initrd"]
@@ -78,7 +79,7 @@ secure_boot = false
   CHECK(profile.role == "worker");
   const auto& base = std::get<PackageBase>(profile.base);
   CHECK(base.suite == "forky");
-  CHECK(base.packages == std::vector<std::string>{"systemd", "nginx-light"});
+  CHECK(base.packages == std::vector<std::string>{"systemd", "systemd-cryptsetup"});
   CHECK(base.components == std::vector<std::string>{"main", "non-free-firmware"});
   CHECK(base.mirror == "https://mirror.example/debian");
   CHECK(profile.kernel.package == "linux-image-amd64");
@@ -93,6 +94,7 @@ secure_boot = false
   CHECK(profile.disk.esp_size_bytes == 1u << 30);
   CHECK(profile.disk.root_size_bytes == 1u << 31);
   CHECK(profile.disk.data_size_bytes == std::uint64_t{1} << 32);
+  CHECK(profile.disk.swap_size_bytes == std::uint64_t{3} << 30);
   CHECK(profile.boot.stub == "/usr/lib/systemd/boot/efi/linuxx64.efi.stub");
   CHECK(profile.boot.phases == std::vector<std::string>{"enter-initrd", "leave-initrd"});
   CHECK_FALSE(profile.boot.secure_boot);
@@ -140,7 +142,7 @@ TEST_CASE("a profile that extends another adds, replaces and takes away") {
   folder.put("base/base.toml", head + R"(generation = 3
 [base]
 suite = "trixie"
-packages = ["systemd", "nftables"]
+packages = ["systemd", "nftables", "systemd-cryptsetup"]
 [kernel]
 command_line = ["quiet", "console=tty0"]
 modules = ["nvme"]
@@ -148,6 +150,7 @@ modules = ["nvme"]
 compression = "xz"
 [disk]
 data_size = "1GiB"
+swap_size = "2GiB"
 [files]
 "/etc/motd" = { source = "motd" }
 "/etc/base" = { content = "base" }
@@ -173,7 +176,8 @@ compression = "zstd"
   CHECK(profile.version == 7);
   CHECK(profile.role == "worker");
   CHECK(profile.generation == 3);  // a fleet's, where it stands in the base
-  CHECK(std::get<PackageBase>(profile.base).packages == std::vector<std::string>{"systemd", "nginx-light"});
+  CHECK(std::get<PackageBase>(profile.base).packages ==
+        std::vector<std::string>{"systemd", "systemd-cryptsetup", "nginx-light"});
   const auto& line = profile.kernel.command_line;
   CHECK_FALSE(has(line, "quiet"));
   CHECK(std::none_of(line.begin(), line.end(), [](const auto& text) { return word(text) == "panic"; }));
@@ -182,6 +186,7 @@ compression = "zstd"
   CHECK(profile.root.compression == Compression::zstd);
   CHECK(profile.root.compression_level == 3);
   CHECK(profile.disk.data_size_bytes == 1u << 30);
+  CHECK(profile.disk.swap_size_bytes == 1u << 31);
   REQUIRE(profile.files.size() == 2);
   CHECK(as_text(profile.files[0].content) == "child");
   CHECK(as_text(profile.files[1].content) == "base");  // relative to the file that names it
@@ -454,4 +459,22 @@ TEST_CASE("the profiles that are shipped are valid") {
   CHECK(std::get<PackageBase>(profile.base).mirror.empty());
   for (const auto* parameter : {"module.sig_enforce=1", "slab_nomerge", "systemd.import_credentials=no"})
     CHECK(has(profile.kernel.command_line, parameter));
+}
+
+TEST_CASE("the state of a fleet's node is on a volume of its own, that of a laboratory is not") {
+  const auto shipped = [](const std::string& name) {
+    return must(load_profile(std::string(INGOT_SOURCE) + "/profiles/" + name + ".toml"));
+  };
+  for (const std::string name : {"base", "training", "inference", "storage", "management"}) {
+    INFO(name);
+    const auto profile = shipped(name);
+    REQUIRE(profile.state_volume() == &profile.volumes.front());
+    CHECK(profile.state_bytes() == (name == "management" ? std::uint64_t{8} << 30 : std::uint64_t{1} << 30));
+    CHECK_FALSE(profile.volumes.front().recovery);
+    CHECK(profile.disk.data_size_bytes == 0);
+  }
+  CHECK(shipped("training").volumes.back().grow);
+  const auto standalone = shipped("standalone");
+  CHECK(standalone.volumes.empty());
+  CHECK(standalone.disk.data_size_bytes == 1u << 30);
 }

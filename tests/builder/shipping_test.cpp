@@ -135,6 +135,14 @@ TEST_CASE("shipping: no persistent storage, a missing package") {
   REQUIRE_FALSE(no_disk);
   CHECK(contains(no_disk.error().message, "persistent storage"));
   CHECK(contains(no_disk.error().remedy, "data_size"));
+  const auto small = site.load(top +
+                               "[base]\npackages = [\"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\"]\n"
+                               "[[volume]]\nname = \"state\"\nmount = \"/var/lib/ingot\"\nsize = \"1GiB\"\n"
+                               "recovery = false\n[shipping]\nqueue = \"2GiB\"\n");
+  REQUIRE_FALSE(small);
+  INFO(describe(small.error()));
+  CHECK(contains(small.error().message, "the volume \"state\" is 1024 MiB"));
+  CHECK(contains(small.error().remedy, "raise its size"));
   const auto no_package =
       site.load(top + "[base]\npackages = [\"openssl\"]\n[disk]\ndata_size = \"2GiB\"\n[shipping]\n");
   REQUIRE_FALSE(no_package);

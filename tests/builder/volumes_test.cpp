@@ -45,6 +45,10 @@ class Folder {
     return load_profile(folder_.path() + "/profile.toml");
   }
 
+  Result<void> write(const std::string& name, const std::string& text) {
+    return write_file(folder_.path() + "/" + name, as_bytes(text));
+  }
+
  private:
   TemporaryFolder folder_ =
       TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-test-").value();
@@ -76,6 +80,34 @@ TEST_CASE("volumes: in the order of the file, and what extends a profile changes
   CHECK(profile->state_bytes() == std::uint64_t{2} << 30);
 }
 
+TEST_CASE("volumes: what extends a profile takes one away by name, and may bring its own of that name") {
+  Folder folder;
+  const std::string head = "extends = \"base.toml\"\nname = \"a\"\nversion = 1\n";
+  const std::string dropped = "[[volume]]\nname = \"state\"\nenabled = false\n";
+  const auto without =
+      folder.load(head + "[disk]\ndata_size = \"1GiB\"\n" + dropped, top + state + models + "recovery = false\n");
+  if (!without) FAIL(describe(without.error()));
+  REQUIRE(without->volumes.size() == 1);
+  CHECK(without->volumes.front().name == "models");
+  CHECK(without->state_volume() == nullptr);
+  CHECK(without->state_bytes() == 1u << 30);
+  const auto none = folder.load(head + dropped, top + state);
+  CHECK(none.value().volumes.empty());
+  CHECK(folder.load(head + "[[volume]]\nname = \"state\"\nenabled = true\n", top + state).value().volumes.size() == 1);
+
+  const auto beside = folder.load(head + dropped + "size = \"1GiB\"\n", top + state);
+  REQUIRE_FALSE(beside);
+  CHECK(beside.error().message.find("the volume \"state\" is taken away, and has a size") != std::string::npos);
+  CHECK(beside.error().at.value().line == 7);
+
+  // Nothing of the base's is left in one that a third profile brings.
+  REQUIRE(folder.write("middle.toml", "extends = \"base.toml\"\nname = \"m\"\nversion = 1\n" + dropped));
+  const auto anew = folder.load("extends = \"middle.toml\"\nname = \"a\"\nversion = 1\n[[volume]]\nname = \"state\"\n",
+                                top + state + "grow = true\n");
+  REQUIRE_FALSE(anew);
+  CHECK(anew.error().message.find("no mount") != std::string::npos);
+}
+
 TEST_CASE("volumes: every mistake is refused with its place and the way out") {
   Folder folder;
   struct Row {
@@ -89,6 +121,7 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
       {"no name", volume("mount = \"/srv/x\"\n"), 6, "without name"},
       {"a path as name", volume("name = \"../x\"\n"), 7, "small letters"},
       {"the root's name", volume("name = \"root\"\n"), 7, "name of the system"},
+      {"the swap's name", volume("name = \"swap\"\n"), 7, "name of the system"},
       {"no mount", volume("name = \"x\"\nsize = \"1GiB\"\n"), 6, "no mount"},
       {"a mount over the image", volume("name = \"x\"\nmount = \"/etc\"\n"), 8, "expected a folder below /srv"},
       {"a mount that climbs", volume("name = \"x\"\nmount = \"/srv/../etc\"\n"), 8, "expected a folder"},
@@ -108,6 +141,11 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
       {"no systemd-repart",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd-cryptsetup\"]\n" + models, 6,
        "needs the package systemd-repart"},
+      {"one that nobody brings taken away", volume("name = \"x\"\nenabled = false\n"), 8, "not inherited"},
+      {"one taken away twice", top + models + "[[volume]]\nname = \"models\"\nenabled = false\n", 10, "there twice"},
+      {"swap without systemd-cryptsetup",
+       "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [\"systemd\"]\n[disk]\nswap_size = \"1GiB\"\n", 7,
+       "swap_size of [disk] needs the package systemd-cryptsetup"},
       {"another file system", top + models + "filesystem = \"btrfs\"\n", 10, "expected one of \"ext4\", \"xfs\""},
       {"xfs without its programs", top + models + "filesystem = \"xfs\"\n", 6, "needs the package xfsprogs"},
       {"xfs that is too small", volume("name = \"x\"\nmount = \"/srv/x\"\nsize = \"256MiB\"\nfilesystem = \"xfs\"\n"),
@@ -302,4 +340,24 @@ TEST_CASE("volumes: the node's state is on its volume, and the log with it") {
   const auto without_state = render_storage(folder.complete(top + models)).value();
   CHECK(without_state.fstab.size() == 1);
   CHECK(without_state.folders == std::vector<std::string>{"/srv/models"});
+}
+
+TEST_CASE("swap: a key that nobody keeps, no header, and no other swap for the verifier") {
+  Folder folder;
+  const auto with = render_swap(folder.load(top + "[disk]\nswap_size = \"4GiB\"\n").value());
+  CHECK(file_of(with, "/etc/crypttab") ==
+        "swap /dev/disk/by-partlabel/swap /dev/urandom "
+        "plain,swap,cipher=aes-xts-plain64,size=512,sector-size=4096,x-systemd.device-timeout=300s\n");
+  CHECK(with.fstab == std::vector<std::string>{"/dev/mapper/swap none swap sw 0 0"});
+  REQUIRE(with.settings.size() == 1);
+  CHECK(with.settings.front().area == SettingArea::mount);
+  CHECK(with.settings.front().name == "swap");
+  CHECK(with.settings.front().value == "partition, label swap, mapped swap, uuid CRYPT-PLAIN-swap");
+  for (const std::string disk : {"", "[disk]\nswap_size = 0\n"}) {
+    const auto without = render_swap(folder.load(top + disk).value());
+    CHECK(without.files.empty());
+    CHECK(without.fstab.empty());
+    REQUIRE(without.settings.size() == 1);
+    CHECK(without.settings.front().value == "none");
+  }
 }

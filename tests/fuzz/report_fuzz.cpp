@@ -27,7 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                                               {SettingArea::security_module, "ipe"},
                                                               {SettingArea::file, "files"},
                                                               {SettingArea::audit_rule, "audit_rules"},
-                                                              {SettingArea::volume, "volumes"}};
+                                                              {SettingArea::volume, "volumes"},
+                                                              {SettingArea::mount, "swaps"}};
   if (size == 0) return 0;
   const auto& [area, part] = parts[data[0] % std::size(parts)];
   const Bytes raw(data + 1, size - 1);

@@ -11,6 +11,7 @@
 #include "admission.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/report.hpp"
+#include "swaps.hpp"
 #include "tool_answer.hpp"
 #include "volumes.hpp"
 
@@ -112,6 +113,7 @@ const std::vector<Part>& parts() {
       {"nft", [] { return of_tool("nft"); }},
       {"revocation", report_revocation},
       {"sshd", [] { return of_tool("sshd"); }},
+      {"swaps", [] { return report_swaps(); }},
       {"sysctl", report_sysctls},
       {"tcp", [] { return of_file("/proc/net/tcp"); }},
       {"tcp6", [] { return of_file("/proc/net/tcp6"); }},

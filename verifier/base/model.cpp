@@ -166,11 +166,10 @@ constexpr KindRow kind_rows[] = {
     {FindingKind::setting_missing, "setting-missing",
      "The profile sets something that the node does not have, or does not report."},
     {FindingKind::setting_unexpected, "setting-unexpected",
-     "The node reports a rule, user, socket, module, unit or mount that the profile does not have."},
+     "The node reports a rule, user, socket, module, unit, mount or swap that the profile does not have."},
     {FindingKind::volume_differs, "volume-differs",
      "An encrypted volume is sealed under another policy, is not the one that the node had, was not opened first, "
-     "opens for "
-     "revoked releases, or was to be erased by this image and was not."},
+     "opens for revoked releases, or was to be erased by this image and was not."},
 };
 
 const KindRow& row_of(FindingKind kind) { return kind_rows[static_cast<std::size_t>(kind)]; }

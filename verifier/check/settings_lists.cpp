@@ -25,6 +25,10 @@ constexpr std::string_view image_folders[] = {"/usr",   "/etc", "/bin",  "/sbin"
                                               "/lib64", "/opt", "/root", "/boot"};
 /// Value of a socket that need not be there.
 constexpr std::string_view may_listen = "allowed";
+/// Row about what the kernel swaps to, which stands among the mounts; and its value where it swaps to nothing.
+constexpr std::string_view swap_row = "swap", no_swap = "none";
+/// Device mapper's UUID of what cryptsetup has set up (libcryptsetup, "dm_prepare_uuid").
+constexpr std::string_view encrypted_fact = "uuid CRYPT-";
 /// Units whose files systemd and logind make at run time themselves.
 constexpr std::string_view run_time_makers[] = {"/run/systemd/generator"};
 
@@ -98,6 +102,29 @@ bool may_log_in(const std::vector<std::string>& facts) {
 
 Result<Facts> facts_of(const AreaJudge& judge, const std::string& name) {
   return TRY_IN(name, codec::decode_facts(TRY(judge.part(name))));
+}
+
+/// Of a baseline from before there was such a row: `row` is null, and its agent does not report swaps.
+void judge_swap(AreaJudge& judge, const Setting* row) {
+  if (row == nullptr && !judge.part("swaps")) return;
+  const auto swaps = judge.take(facts_of(judge, "swaps"));
+  if (!swaps) return;
+  auto wanted = row == nullptr || row->value == no_swap ? std::vector<std::string>{} : listed(row->value);
+  std::sort(wanted.begin(), wanted.end());
+  bool found = false;
+  for (auto [device, facts] : *swaps) {
+    std::sort(facts.begin(), facts.end());
+    if (!found && facts == wanted) {
+      found = true;
+      continue;
+    }
+    const bool is_encrypted = std::any_of(facts.begin(), facts.end(),
+                                          [](const std::string& fact) { return fact.starts_with(encrypted_fact); });
+    judge.unexpected(fmt::format("{} {}", swap_row, device), fmt::format("{}", fmt::join(facts, ", ")),
+                     is_encrypted ? "the node swaps to an encrypted device that the profile does not have"
+                                  : "the node writes its memory to a device or file in the clear");
+  }
+  if (!found && !wanted.empty()) judge.missing(*row, "no such swap");
 }
 
 }  // namespace
@@ -207,6 +234,15 @@ void judge_sockets(AreaJudge& judge, const Rows& rows) {
 }
 
 void judge_mounts(AreaJudge& judge, const Rows& rows) {
+  Rows of_mounts;
+  const Setting* of_swap = nullptr;
+  for (const auto* row : rows) {
+    if (row->name == swap_row)
+      of_swap = row;
+    else
+      of_mounts.push_back(row);
+  }
+  judge_swap(judge, of_swap);
   const auto decode = [&]() -> Result<std::vector<codec::ReportedMount>> {
     return TRY_IN("mounts", codec::decode_mounts(TRY(judge.part("mounts"))));
   };
@@ -214,7 +250,7 @@ void judge_mounts(AreaJudge& judge, const Rows& rows) {
   if (!mounts) return;
   Facts facts;
   for (const auto& mount : *mounts) facts[mount.point] = mount.options;
-  judge.compare_facts(rows, facts);
+  judge.compare_facts(of_mounts, facts);
   for (const auto& [point, options] : facts) {
     const bool hides = std::any_of(std::begin(image_folders), std::end(image_folders),
                                    [&, &path = point](std::string_view folder) { return is_below(path, folder); });

@@ -41,6 +41,8 @@ struct ConfigPart {
 /// /var/log on it. And where the other volumes are mounted, and what their headers must say. Nothing without any of
 /// them. Error (internal) when complete_recovery() was not called before.
 Result<ConfigPart> render_storage(const Profile& profile);
+/// The swap of disk.swap_size, and, with or without one, what the verifier must find that the node swaps to.
+ConfigPart render_swap(const Profile& profile);
 /// What the initrd needs to make the profile's volumes on a first boot and to open them on each: definitions of
 /// systemd-repart, crypttab, units. Nothing without volumes. builder/config/volumes.md says what happens when.
 /// Error (internal) when complete_recovery() was not called before.

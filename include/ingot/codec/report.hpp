@@ -100,7 +100,7 @@ Result<std::map<std::string, ReportedUnit>> decode_units(std::string_view text);
 Result<void> add_unit_files(std::string_view text, std::map<std::string, ReportedUnit>& units);
 
 /// Lines of tab-separated fields that the agent writes itself: the first is the name, the others are facts about it
-/// ("uid 0", "password locked"). Parts accounts, groups, ipe and files.
+/// ("uid 0", "password locked"). Parts accounts, groups, ipe, swaps and files.
 Result<std::map<std::string, std::vector<std::string>>> decode_facts(std::string_view text);
 
 /// Part volumes: each LUKS2 volume that the node has, in use or not.

@@ -21,7 +21,7 @@ enum class SettingArea {
   unit,              ///< systemd: a unit and its state ("active", "masked", "absent")
   account,           ///< /etc/passwd: a user who may log in
   socket,            ///< a listening socket: "tcp 0.0.0.0:443"
-  mount,             ///< a mount point and its options
+  mount,             ///< a mount point and its options; "swap": what the kernel swaps to
   security_module,   ///< lockdown, IPE, LSM list
   volume,            ///< an encrypted volume: its header, by the partition's label
   file,              ///< a file's owner and mode, or its digest
