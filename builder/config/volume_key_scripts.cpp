@@ -252,8 +252,8 @@ if [ "$1" = bind ]; then
   header="{\"protected\":{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"kid\":\"$volume\"}}"
   printf %s "$share" | jose jwe enc -i "$header" -I- -k <(printf %s "$key")
 else
-  jwe=$(jose fmt -j- -Oo-) || fail "its header is not this provider's"
-  bound=$(jose fmt -j- -Og protected -SyOg kid -Su- <<<"$jwe") || fail "its header is not this provider's"
+  jwe=$(jose fmt -j- -Oo- 2>/dev/null) || fail "its header is not this provider's"
+  bound=$(jose fmt -j- -Og protected -SyOg kid -Su- <<<"$jwe" 2>/dev/null) || fail "its header is not this provider's"
   [ "$bound" = "$volume" ] || fail "its header has the medium's share of another volume"
   wait_for_medium
   key=$(read_key)

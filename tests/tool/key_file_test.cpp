@@ -54,6 +54,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 raw = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 jwe = json.load(open("/mnt/part.json"))
 assert json.loads(raw(jwe["protected"])) == {"alg": "dir", "enc": "A256GCM", "kid": "filed"}, raw(jwe["protected"])
+assert jwe.pop("encrypted_key") == "" # there is none with "dir"
 assert set(jwe) == {"protected", "iv", "ciphertext", "tag"}, jwe.keys()
 key = hashlib.sha256(open("/mnt/content/filed.key", "rb").read()).digest()
 print(AESGCM(key).decrypt(raw(jwe["iv"]), raw(jwe["ciphertext"]) + raw(jwe["tag"]), jwe["protected"].encode()).decode(), end="")
