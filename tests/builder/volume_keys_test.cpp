@@ -418,9 +418,9 @@ TEST_CASE("volume keys: what the verifier must find in a header says who opens i
     return row->value;
   };
   CHECK(value("tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots clevis");
-  CHECK(value("tpm+tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
-  CHECK(value("file") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
-  CHECK(value("tpm+file") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
+  CHECK(value("tpm+tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, shares tang+tpm, slots ingot-key");
+  CHECK(value("file") == "crypt aes-xts-plain64, key 512 bits, mapped a, shares file, slots ingot-key");
+  CHECK(value("tpm+file") == "crypt aes-xts-plain64, key 512 bits, mapped a, shares file+tpm, slots ingot-key");
   CHECK(value("tpm") ==
         "crypt aes-xts-plain64, key 512 bits, mapped a, pcrs sha256 7+15, signed pcrs 11, release index, "
         "slots systemd-tpm2");
