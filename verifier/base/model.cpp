@@ -168,8 +168,8 @@ constexpr KindRow kind_rows[] = {
     {FindingKind::setting_unexpected, "setting-unexpected",
      "The node reports a rule, user, socket, module, unit, mount or swap that the profile does not have."},
     {FindingKind::volume_differs, "volume-differs",
-     "An encrypted volume is sealed under another policy, is not the one that the node had, was not opened first, opens for "
-     "revoked releases, or was to be erased by this image and was not."},
+     "An encrypted volume is sealed under another policy, is not the one that the node had, was not opened first, "
+     "opens for revoked releases, or was to be erased by this image and was not."},
 };
 
 const KindRow& row_of(FindingKind kind) { return kind_rows[static_cast<std::size_t>(kind)]; }
