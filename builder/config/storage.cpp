@@ -43,9 +43,15 @@ Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volum
   std::vector<std::string> slots = {std::string(detail::key_token_type(volume))};
   if (volume.recovery) slots.push_back(fmt::format("systemd-recovery+{}", codec::luks_recovery_type));
   std::sort(slots.begin(), slots.end());
-  if (!detail::has_key_server(volume))
+  if (!detail::has_shares(volume))
     value += fmt::format(", pcrs {} {}, signed pcrs {}, release index", to_text(measure::volume_bank),
                          fmt::join(measure::volume_pcrs, "+"), fmt::join(measure::volume_signed_pcrs, "+"));
+  if (detail::key_token_type(volume) == codec::luks_shares_type) {
+    std::vector<std::string_view> shares;
+    for (const auto provider : volume.key) shares.push_back(detail::provider_word(provider));
+    std::sort(shares.begin(), shares.end());
+    value += fmt::format(", shares {}", fmt::join(shares, "+"));
+  }
   value += fmt::format(", slots {}", fmt::join(slots, " "));
   if (volume.recovery) value += fmt::format(", recovery {}", TRY(detail::recovery_recipient(profile)));
   part.settings.push_back({SettingArea::volume, volume.name, value, "/etc/fstab", "Ingot, volumes", ""});

@@ -118,8 +118,7 @@ ExecStopPost=/usr/bin/rm -f {header}
 
 std::string wishes_of(const Volume& volume) {
   return fmt::format("{}{}{}", volume.integrity ? "integrity" : "",
-                     volume.integrity && volume.erase_on_redeploy ? " " : "",
-                     volume.erase_on_redeploy ? "erase" : "");
+                     volume.integrity && volume.erase_on_redeploy ? " " : "", volume.erase_on_redeploy ? "erase" : "");
 }
 
 std::string replaced(std::string text, std::string_view what, const std::string& with) {
@@ -158,17 +157,16 @@ void add_in_place(ConfigPart& part, const Profile& profile) {
            0755);
   for (const auto& volume : profile.volumes) {
     if (!is_made_in_place(volume)) continue;
-    const bool is_served = has_key_server(volume);
-    add_file(
-        part, fmt::format("{}/{}", unit_folder, unit_name(volume)),
-        fmt::format(
-            make_unit, fmt::arg("name", volume.name), fmt::arg("program", program),
-            fmt::arg("wishes", wishes_of(volume)), fmt::arg("header", header_path(volume)),
-            fmt::arg("options", is_served ? "" : " " + seal_options()),
-            fmt::arg("release", volume.is_held_by(KeyProvider::tpm) ? " ingot-release.service" : ""),
-            fmt::arg("network", volume.is_held_by(KeyProvider::tang) ? network_dependencies : std::string_view())));
-    part.links.push_back({fmt::format("{}/initrd.target.wants/{}", unit_folder, unit_name(volume)),
-                          "../" + unit_name(volume)});
+    const bool is_shared = has_shares(volume);
+    add_file(part, fmt::format("{}/{}", unit_folder, unit_name(volume)),
+             fmt::format(make_unit, fmt::arg("name", volume.name), fmt::arg("program", program),
+                         fmt::arg("wishes", wishes_of(volume)), fmt::arg("header", header_path(volume)),
+                         fmt::arg("options", is_shared ? "" : " " + seal_options()),
+                         fmt::arg("release", volume.is_held_by(KeyProvider::tpm) ? " ingot-release.service" : ""),
+                         fmt::arg("network",
+                                  volume.is_held_by(KeyProvider::tang) ? network_dependencies : std::string_view())));
+    part.links.push_back(
+        {fmt::format("{}/initrd.target.wants/{}", unit_folder, unit_name(volume)), "../" + unit_name(volume)});
   }
 }
 

@@ -1,5 +1,5 @@
-// The initrd's part in keys that a server holds: volumes.md, "Key server". Secrets go through pipes and bash's
-// variables, never through arguments or files.
+// The initrd's part in keys that others than the TPM alone hold: volumes.md, "Key server" and "Key file". Secrets go
+// through pipes and bash's variables, never through arguments or files that we write.
 #include "volume_keys.hpp"
 
 namespace ingot::builder::detail {
@@ -188,6 +188,77 @@ else
   [ "$bound" = "$url" ] || fail "its key is held by the key server at $bound, and the profile names $url"
   wait_for /adv
   printf %s "$jwe" | clevis-decrypt-tang || fail "the key server at $url answers, but no longer has the key of this volume"
+fi
+)sh";
+
+// The volume's name is the JWE's "kid" (RFC 7516, 4.1.6) in the protected header: who changes it changes the tag. A
+// journal is not replayed (ext4(5), "noload"): not even the kernel writes to the medium.
+const std::string_view file_provider = R"sh(#!/bin/bash
+# file bind|open VOLUME: a share of its key, as a JWE that VOLUME.key on a medium of somebody's can open.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C PATH=/usr/sbin:/usr/bin
+volume=$2
+label=INGOT-KEYS
+medium=/dev/disk/by-label/$label
+name=$volume.key
+
+say() { printf '<3>ingot: volume %s: %s\n' "$volume" "$*" >&2; }
+fail() {
+  say "$@"
+  exit 1
+}
+hint="put the medium in that this volume was made with, or use the volume's recovery key offline"
+if [ "$1" = bind ]; then hint="make it: head -c 64 /dev/urandom >$name"; fi
+
+# Somebody may still be on his way with it: about two minutes, then the boot stops.
+wait_for_medium() {
+  local pause
+  for pause in 1 2 4 8 16 32 60 0; do
+    if [ -e "$medium" ]; then return; fi
+    if [ "$pause" = 0 ]; then break; fi
+    say "there is no medium with the label $label; next try in $pause s"
+    sleep "$pause"
+  done
+  fail "no medium with the label $label came; put the medium in and start the node again, or use the volume's recovery key offline"
+}
+read_key() { # SHA-256 of the file, as a JWK; in a subshell, with which the mount goes
+  local type file size digest options=ro,nosuid,nodev,noexec
+  type=$(blkid --probe --match-tag TYPE --output value "$medium") || type="none that is known"
+  case $type in
+    ext4) options+=,noload ;;
+    vfat | iso9660) ;;
+    *) fail "the file system of the medium $label is $type, expected ext4, vfat or iso9660; $hint" ;;
+  esac
+  folder=$(mktemp -d /run/ingot-file.XXXXXX) # mode 0700
+  trap 'rmdir "$folder"' EXIT
+  mount --types="$type" --options="$options" "$medium" "$folder" || fail "the medium $label cannot be mounted; $hint"
+  trap 'umount "$folder"; rmdir "$folder"' EXIT
+  file=$folder/$name
+  if [ -L "$file" ] || [ ! -f "$file" ]; then fail "the medium $label has no file $name; $hint"; fi
+  size=$(stat --format=%s "$file")
+  if [ "$size" = 0 ]; then fail "$name of the medium $label is empty, expected 32 to 4096 bytes; $hint"; fi
+  if [ "$size" -lt 32 ]; then fail "$name of the medium $label is too short: $size bytes, expected 32 to 4096; $hint"; fi
+  if [ "$size" -gt 4096 ]; then fail "$name of the medium $label is too long: $size bytes, expected 32 to 4096; $hint"; fi
+  digest=$(sha256sum <"$file") || fail "$name of the medium $label cannot be read; $hint"
+  digest=${digest%% *}
+  printf '{"kty":"oct","k":"%s"}' "$(printf %s "${digest^^}" | basenc --base16 --decode | jose b64 enc -I-)"
+}
+
+if [ "$1" = bind ]; then
+  wait_for_medium
+  key=$(read_key)
+  IFS= read -r share || true # no line end behind it
+  header="{\"protected\":{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"kid\":\"$volume\"}}"
+  printf %s "$share" | jose jwe enc -i "$header" -I- -k <(printf %s "$key")
+else
+  jwe=$(jose fmt -j- -Oo- 2>/dev/null) || fail "its header is not this provider's"
+  bound=$(jose fmt -j- -Og protected -SyOg kid -Su- <<<"$jwe" 2>/dev/null) || fail "its header is not this provider's"
+  [ "$bound" = "$volume" ] || fail "its header has the medium's share of another volume"
+  wait_for_medium
+  key=$(read_key)
+  opened=$(jose jwe dec -i- -k <(printf %s "$key") <<<"$jwe" 2>/dev/null) || fail "its key is not in $name of this medium; $hint"
+  printf %s "$opened"
 fi
 )sh";
 

@@ -1,4 +1,4 @@
-// Key server and key providers of volumes: volumes.md. Everything here lies in the initrd.
+// Key providers of volumes, key server and key file among them: volumes.md. Everything here lies in the initrd.
 #include "volume_keys.hpp"
 
 #include <fmt/format.h>
@@ -25,6 +25,10 @@ constexpr std::string_view program = "/usr/lib/ingot/volume-key";
 constexpr std::string_view network_modules[] = {
     "af_packet", "8021q",     "bonding", "virtio_net", "e1000e", "igb", "igc",       "ixgbe",   "i40e",        "ice",
     "mlx4_en",   "mlx5_core", "bnxt_en", "tg3",        "ena",    "gve", "hv_netvsc", "vmxnet3", "xen_netfront"};
+/// Of key files: disks and drives of hypervisors and BMCs, USB sticks, and their file systems, where the kernel has
+/// them.
+constexpr std::string_view media_modules[] = {"sd_mod",   "sr_mod",   "isofs", "vfat",
+                                              "xhci_pci", "ehci_pci", "uas",   "usb_storage"};
 
 /// crypttab(5): systemd-cryptsetup connects and reads the key. One connection is one run of volume-key.
 constexpr std::string_view socket_unit = R"([Unit]
@@ -60,7 +64,7 @@ Wants={0}
 After={0}
 )";
 
-/// On a first boot the partition is waited for as long as its key server is: systemd would give up after 90 s.
+/// On a first boot the partition is waited for as long as its key's providers are: systemd would give up after 90 s.
 constexpr std::string_view patience = "[Unit]\nJobRunningTimeoutSec=15min\n";
 
 /// The folder goes with the unit, at the latest when the initrd is left.
@@ -77,38 +81,64 @@ ExecStartPost=/usr/bin/umount /sysroot/run
 
 constexpr std::string_view after_release = "After=ingot-release.service\n";
 
+/// The system has USB disks blocked (settings_modules.cpp), and what the initrd loads would stay. Units stop in the
+/// reverse order: nothing is plugged in any more when udev is gone.
+constexpr std::string_view media_unit = R"([Unit]
+Description=USB disks are for key files alone
+DefaultDependencies=no
+Conflicts=shutdown.target initrd-switch-root.target
+Before=systemd-udevd.service shutdown.target initrd-switch-root.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStop=-/usr/sbin/modprobe --remove --quiet uas usb_storage
+)";
+constexpr std::string_view media_unit_name = "ingot-key-media.service";
+
 /// No name is looked up, nothing but HTTP is spoken, and no attempt takes long: clevis sets no limits of its own.
 constexpr std::string_view curl_settings = "connect-timeout = 5\nmax-time = 20\nproto = \"=http\"\nnoproxy = \"*\"\n";
 
-std::string_view word_of(KeyProvider provider) {
-  switch (provider) {
-    case KeyProvider::tpm:
-      return "tpm";
-    case KeyProvider::tang:
-      return "tang";
-    case KeyProvider::file:
-      return "file";
-  }
-  return "";
+bool any_has_shares(const Profile& profile) {
+  return std::any_of(profile.volumes.begin(), profile.volumes.end(), detail::has_shares);
+}
+/// A share of a volume's key is the provider's, and not the whole key the TPM's.
+bool asks(const Profile& profile, KeyProvider provider) {
+  return std::any_of(profile.volumes.begin(), profile.volumes.end(),
+                     [&](const Volume& volume) { return detail::has_shares(volume) && volume.is_held_by(provider); });
+}
+
+void add_provider(ConfigPart& part, KeyProvider provider, std::string_view script) {
+  add_file(part, fmt::format("{}/{}", providers_folder, detail::provider_word(provider)), script, 0755);
 }
 
 void add_providers(ConfigPart& part, const Profile& profile) {
   const auto bank = to_text(measure::volume_bank);
   add_file(part, std::string(program), detail::volume_key, 0755);
-  add_file(part, fmt::format("{}/tpm", providers_folder), detail::tpm_provider, 0755);
-  // Two lines: the TPM, and the policy of measure::index_policy().
-  add_file(part, fmt::format("{}/tpm.conf", providers_folder),
-           fmt::format("device:/dev/tpmrm0\n{:#010x} {}:{} {}:{}\n", measure::release_index({}).index, bank,
-                       fmt::join(measure::volume_signed_pcrs, ","), bank, fmt::join(measure::volume_pcrs, ",")));
-  add_file(part, fmt::format("{}/tang", providers_folder), detail::tang_provider, 0755);
-  add_file(part, fmt::format("{}/tang.conf", providers_folder),
-           fmt::format("{} {}\n", profile.key_server->url, profile.key_server->thumbprint));
-  add_file(part, fmt::format("{}/.curlrc", providers_folder), curl_settings);
+  if (asks(profile, KeyProvider::tpm)) {
+    add_provider(part, KeyProvider::tpm, detail::tpm_provider);
+    // Two lines: the TPM, and the policy of measure::index_policy().
+    add_file(part, fmt::format("{}/tpm.conf", providers_folder),
+             fmt::format("device:/dev/tpmrm0\n{:#010x} {}:{} {}:{}\n", measure::release_index({}).index, bank,
+                         fmt::join(measure::volume_signed_pcrs, ","), bank, fmt::join(measure::volume_pcrs, ",")));
+  }
+  if (asks(profile, KeyProvider::tang)) {
+    add_provider(part, KeyProvider::tang, detail::tang_provider);
+    add_file(part, fmt::format("{}/tang.conf", providers_folder),
+             fmt::format("{} {}\n", profile.key_server->url, profile.key_server->thumbprint));
+    add_file(part, fmt::format("{}/.curlrc", providers_folder), curl_settings);
+  }
+  if (asks(profile, KeyProvider::file)) {
+    add_provider(part, KeyProvider::file, detail::file_provider);
+    add_file(part, fmt::format("{}/{}", unit_folder, media_unit_name), media_unit);
+    part.links.push_back({fmt::format("{}/initrd.target.wants/{}", unit_folder, media_unit_name),
+                          fmt::format("../{}", media_unit_name)});
+  }
 }
 
 void add_volume(ConfigPart& part, const Volume& volume) {
   std::vector<std::string_view> words;
-  for (const auto provider : volume.key) words.push_back(word_of(provider));
+  for (const auto provider : volume.key) words.push_back(detail::provider_word(provider));
   add_file(part, fmt::format("/usr/lib/ingot/volume-keys/{}", volume.name), fmt::format("{}\n", fmt::join(words, " ")));
   const auto unit = fmt::format("ingot-key-{}", volume.name);
   add_file(part, fmt::format("{}/{}.socket", unit_folder, unit),
@@ -167,56 +197,63 @@ void add_network(ConfigPart& part, const Profile& profile) {
 
 namespace detail {
 
-bool has_key_server(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
+std::string_view provider_word(KeyProvider provider) {
+  switch (provider) {
+    case KeyProvider::tpm:
+      return "tpm";
+    case KeyProvider::tang:
+      return "tang";
+    case KeyProvider::file:
+      return "file";
+  }
+  return "";
+}
+
+bool has_shares(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
 std::string_view key_token_type(const Volume& volume) {
-  if (!has_key_server(volume)) return "systemd-tpm2";
+  if (!has_shares(volume)) return "systemd-tpm2";
   return volume.key == std::vector{KeyProvider::tang} ? "clevis" : "ingot-key";
 }
 std::string header_path(const Volume& volume) { return fmt::format("/run/ingot/volumes/{}", volume.name); }
 std::string key_socket(const Volume& volume) { return fmt::format("/run/ingot/keys/{}", volume.name); }
 
-ConfigPart render_volume_keys(const Profile& profile) {
-  ConfigPart part;
-  if (!profile.key_server) return part;
+void add_volume_keys(ConfigPart& part, const Profile& profile) {
+  if (!any_has_shares(profile)) return;
   add_providers(part, profile);
+  const bool needs_network = asks(profile, KeyProvider::tang);
   std::string make(make_with_keys);
   for (const auto& volume : profile.volumes) {
-    if (!has_key_server(volume)) continue;
+    if (!has_shares(volume)) continue;
     add_volume(part, volume);
     if (!is_made_in_place(volume)) make += fmt::format("ExecStartPre={} make {}\n", program, volume.name);
   }
   make += see_memory;
   add_file(part, fmt::format("{}/ingot-volumes.service.d/keys.conf", unit_folder),
-           fmt::format("[Unit]\n{}{}", network_dependencies, make));
-  add_network(part, profile);
-  return part;
+           fmt::format("[Unit]\n{}{}", needs_network ? network_dependencies : std::string_view(), make));
+  if (needs_network) add_network(part, profile);
 }
 
 }  // namespace detail
 
 VolumeKeyNeeds volume_key_needs(const Profile& profile) {
   VolumeKeyNeeds needs;
-  if (!profile.key_server) return needs;
-  needs.files = {"/usr/bin/bash",
-                 "/usr/bin/curl",
-                 "/usr/bin/jose",
-                 "/usr/bin/clevis-decrypt-tang",
-                 "/usr/bin/clevis-encrypt-tang",
-                 "/usr/bin/sleep",
-                 "/usr/bin/truncate",
-                 "/usr/bin/networkctl",
-                 "/usr/sbin/cryptsetup",
-                 "/usr/lib/systemd/systemd-networkd",
-                 "/usr/lib/systemd/systemd-networkd-wait-online",
-                 "/usr/lib/udev/rules.d/75-net-description.rules",
-                 "/usr/lib/udev/rules.d/80-net-setup-link.rules"};
-  const auto asks_tpm = [](const Volume& volume) {
-    return detail::has_key_server(volume) && volume.is_held_by(KeyProvider::tpm);
-  };
-  if (std::any_of(profile.volumes.begin(), profile.volumes.end(), asks_tpm))
-    for (const auto* path : {"/usr/bin/mktemp", "/usr/bin/rm", "/usr/bin/tpm2"}) needs.files.emplace_back(path);
-  needs.units = {"systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service"};
-  needs.modules.assign(std::begin(network_modules), std::end(network_modules));
+  if (!any_has_shares(profile)) return needs;
+  const auto add = [](std::vector<std::string>& list, auto&&... names) { (list.emplace_back(names), ...); };
+  add(needs.files, "/usr/bin/bash", "/usr/bin/jose", "/usr/bin/mktemp", "/usr/bin/sleep", "/usr/bin/truncate",
+      "/usr/sbin/cryptsetup");
+  if (asks(profile, KeyProvider::tpm)) add(needs.files, "/usr/bin/rm", "/usr/bin/tpm2");
+  if (asks(profile, KeyProvider::file)) {
+    add(needs.files, "/usr/bin/basenc", "/usr/bin/rmdir", "/usr/bin/sha256sum", "/usr/bin/stat", "/usr/bin/umount",
+        "/usr/sbin/blkid", "/usr/lib/udev/cdrom_id", "/usr/lib/udev/rules.d/60-cdrom_id.rules");
+    needs.modules.insert(needs.modules.end(), std::begin(media_modules), std::end(media_modules));
+  }
+  if (asks(profile, KeyProvider::tang)) {
+    add(needs.files, "/usr/bin/curl", "/usr/bin/clevis-decrypt-tang", "/usr/bin/clevis-encrypt-tang",
+        "/usr/bin/networkctl", "/usr/lib/systemd/systemd-networkd", "/usr/lib/systemd/systemd-networkd-wait-online",
+        "/usr/lib/udev/rules.d/75-net-description.rules", "/usr/lib/udev/rules.d/80-net-setup-link.rules");
+    add(needs.units, "systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service");
+    needs.modules.insert(needs.modules.end(), std::begin(network_modules), std::end(network_modules));
+  }
   return needs;
 }
 

@@ -70,15 +70,15 @@ Result<void> add_recovery(ConfigPart& part, const Profile& profile) {
   part.files.push_back({std::string(certificate_path), to_buffer(as_bytes(profile.recovery_certificate))});
   for (const auto& volume : profile.volumes) {
     if (!volume.recovery) continue;
-    const bool is_served = has_key_server(volume);
+    const bool is_shared = has_shares(volume);
     const auto socket = fmt::format(" ingot-key-{0}.socket\nWants=ingot-key-{0}.socket", volume.name);
-    const auto unlock = is_served ? "--unlock-key-file=" + key_socket(volume) : "--unlock-tpm2-device=auto";
+    const auto unlock = is_shared ? "--unlock-key-file=" + key_socket(volume) : "--unlock-tpm2-device=auto";
     const auto add = [&](std::string_view unit, std::string_view text) {
       const auto name = fmt::format("ingot-recovery-{}-{}.service", unit, volume.name);
       const auto filled = fmt::format(fmt::runtime(text), fmt::arg("name", volume.name),
                                       fmt::arg("recipient", recipient), fmt::arg("certificate", certificate_path),
                                       fmt::arg("agent", initrd_agent_path), fmt::arg("token", token_number),
-                                      fmt::arg("socket", is_served ? socket : ""), fmt::arg("unlock", unlock));
+                                      fmt::arg("socket", is_shared ? socket : ""), fmt::arg("unlock", unlock));
       part.files.push_back({fmt::format("{}/{}", unit_folder, name), to_buffer(as_bytes(filled))});
       part.links.push_back({fmt::format("{}/initrd.target.wants/{}", unit_folder, name), "../" + name});
     };

@@ -78,7 +78,7 @@ void add_release(ConfigPart& part, const Profile& profile) {
   for (const auto& volume : profile.volumes) {
     if (!volume.is_held_by(KeyProvider::tpm)) continue;
     devices.push_back(device_of(volume));
-    if (has_key_server(volume)) continue;
+    if (has_shares(volume)) continue;
     const auto add = [&](std::string_view unit, std::string_view text) {
       const auto name = fmt::format("ingot-index-{}-{}.service", unit, volume.name);
       add_file(part, fmt::format("{}/{}", unit_folder, name),
@@ -97,7 +97,7 @@ void add_release(ConfigPart& part, const Profile& profile) {
 std::string release_units(const Profile& profile) {
   std::string out;
   for (const auto& volume : profile.volumes)
-    if (!has_key_server(volume)) out += fmt::format(" ingot-index-bind-{}.service", volume.name);
+    if (!has_shares(volume)) out += fmt::format(" ingot-index-bind-{}.service", volume.name);
   return out;
 }
 

@@ -56,7 +56,7 @@ ExtraFile text_file(std::string path, const std::string& text) { return {std::mo
 /// What systemd-repart puts into a new partition.
 std::string content_of(const Volume& volume) {
   if (detail::is_made_in_place(volume)) return fmt::format("CopyBlocks={}", detail::reserved_mark_path);
-  if (detail::has_key_server(volume)) return "CopyBlocks=" + detail::header_path(volume);
+  if (detail::has_shares(volume)) return "CopyBlocks=" + detail::header_path(volume);
   return fmt::format("Format={}\nEncrypt=tpm2", detail::filesystem_word(volume));
 }
 
@@ -73,14 +73,14 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
   std::size_t number = 0;
   for (const auto& volume : profile.volumes) {
     const bool is_last = ++number == profile.volumes.size();
-    const bool is_served = detail::has_key_server(volume);
+    const bool is_shared = detail::has_shares(volume);
     const auto most = volume.grow ? std::string() : fmt::format("SizeMaxBytes={}\n", volume.size_bytes);
     part.files.push_back(text_file(fmt::format("{}/{:02}-{}.conf", definitions, number, volume.name),
                                    fmt::format(definition, to_text(codec::ingot_volume_type), volume.name,
                                                volume.size_bytes, most, content_of(volume))));
     // PCR 15 by value closes all of them: the key of the one that opens last is measured into it.
     crypttab += fmt::format("{0} /dev/disk/by-partlabel/{0} {1} noauto,headless=yes{2}{3}\n", volume.name,
-                            is_served ? detail::key_socket(volume) : "none", is_served ? "" : ",tpm2-device=auto",
+                            is_shared ? detail::key_socket(volume) : "none", is_shared ? "" : ",tpm2-device=auto",
                             is_last ? ",tpm2-measure-pcr=yes" : "");
     const auto unit = open_unit(volume);
     part.files.push_back(
@@ -97,7 +97,7 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile) {
       text_file(fmt::format("{}/ingot-volumes.service", unit_folder),
                 fmt::format(make_unit, profile.asks_tpm() ? after_release : "", definitions,
                             profile.asks_tpm() ? detail::seal_options() : std::string("--tpm2-device=auto"))));
-  for (auto& file : detail::render_volume_keys(profile).files) part.files.push_back(std::move(file));
+  detail::add_volume_keys(part, profile);
   TRY(detail::add_recovery(part, profile));
   return part;
 }

@@ -87,7 +87,7 @@ Result<void> check_order(const codec::Gpt& gpt, const Baseline& baseline, const 
     if (setting.area != SettingArea::volume) continue;
     names.push_back(setting.name);
     if (setting.name == name && setting.value.find("systemd-tpm2") == std::string::npos)
-      return fail(ErrorCode::unsupported, fmt::format("a key server holds the key of \"{}\", too", name),
+      return fail(ErrorCode::unsupported, fmt::format("the key of \"{}\" is not the TPM's alone", name),
                   "let the node make it: volumes are sealed before where the TPM alone opens them");
     const bool is_made_in_place = setting.value.find("+hmac") != std::string::npos ||
                                   setting.value.find(codec::luks_erased_fact) != std::string::npos;

@@ -11,11 +11,34 @@ namespace {
 constexpr std::size_t thumbprint_length = 43;
 constexpr std::string_view base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::string_view scheme = "http://";
-constexpr std::array packages = {std::string_view("clevis"), std::string_view("cryptsetup-bin")};
-constexpr std::array tpm_packages = {std::string_view("tpm2-tools")};  // beside these
 
-bool asks_server(const Volume& volume) { return volume.is_held_by(KeyProvider::tang); }
-bool shares_with_tpm(const Volume& volume) { return asks_server(volume) && volume.is_held_by(KeyProvider::tpm); }
+constexpr auto tpm = KeyProvider::tpm, tang = KeyProvider::tang, file = KeyProvider::file;
+
+/// The words of `key`; providers in the order of their shares.
+using KeyChoices = Choice<std::vector<KeyProvider>>[5];
+const KeyChoices& key_choices() {
+  static const KeyChoices choices = {
+      {"tpm", {tpm}}, {"tang", {tang}}, {"file", {file}}, {"tpm+tang", {tpm, tang}}, {"tpm+file", {tpm, file}}};
+  return choices;
+}
+
+bool asks_server(const Volume& volume) { return volume.is_held_by(tang); }
+
+/// What puts the shares of a key together, and what each provider is written with. The TPM alone needs none of it.
+Result<void> check_key_packages(const Draft& draft) {
+  for (const auto& volume : draft.profile.volumes) {
+    if (volume.key == std::vector{tpm}) continue;
+    std::vector<std::string_view> needed = {"cryptsetup-bin"};
+    if (volume.is_held_by(tang)) needed.emplace_back("clevis");
+    if (volume.is_held_by(file)) needed.emplace_back("jose");
+    if (volume.is_held_by(tpm)) needed.emplace_back("tpm2-tools");
+    for (const auto& choice : key_choices())
+      if (choice.value == volume.key)
+        TRY(check_packages(draft, volume.at, fmt::format("key = \"{}\" of volume \"{}\"", choice.name, volume.name),
+                           needed));
+  }
+  return {};
+}
 
 bool is_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -57,10 +80,7 @@ const SitePlane* plane_to(const Site& site, const SiteRole& role, const IpAddres
 }  // namespace
 
 Result<void> apply_volume_key(Volume& volume, const TableReader& table) {
-  using Providers = std::vector<KeyProvider>;
-  static const Choice<Providers> choices[] = {
-      {"tpm", {KeyProvider::tpm}}, {"tang", {KeyProvider::tang}}, {"tpm+tang", {KeyProvider::tpm, KeyProvider::tang}}};
-  if (const auto key = TRY(choose(table, "key", choices))) volume.key = key->value;
+  if (const auto key = TRY(choose(table, "key", key_choices()))) volume.key = key->value;
   return {};
 }
 
@@ -89,6 +109,7 @@ Result<void> apply_key_server(Draft& draft, const TableReader& table) {
 }
 
 Result<void> finish_volume_keys(Draft& draft) {
+  TRY(check_key_packages(draft));
   auto& profile = draft.profile;
   const auto asking = std::find_if(profile.volumes.begin(), profile.volumes.end(), asks_server);
   if (asking == profile.volumes.end()) {
@@ -122,11 +143,7 @@ Result<void> finish_volume_keys(Draft& draft) {
                     "on the very volume that is to be opened",
                     profile.site->path));
   server.plane = plane->name;
-  TRY(check_packages(draft, asking->at, fmt::format("key = \"tang\" of volume \"{}\"", asking->name), packages));
-  const auto shared = std::find_if(profile.volumes.begin(), profile.volumes.end(), shares_with_tpm);
-  if (shared == profile.volumes.end()) return {};
-  return check_packages(draft, shared->at, fmt::format("key = \"tpm+tang\" of volume \"{}\"", shared->name),
-                        tpm_packages);
+  return {};
 }
 
 }  // namespace ingot::builder::detail

@@ -83,7 +83,7 @@ why = "records"
 )";
 const std::string packages =
     "\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", \"clevis\", "
-    "\"cryptsetup-bin\", \"tpm2-tools\"";
+    "\"cryptsetup-bin\", \"jose\", \"tpm2-tools\"";
 const std::string without_tpm2_tools = packages.substr(0, packages.rfind(','));
 const std::string thumbprint = "fgOgG3vJSrNZtFvc2nWZsQYKGIR28smGTWJmIrDLSM4";
 
@@ -171,7 +171,8 @@ TEST_CASE("volume keys: every mistake is refused with its place and the way out"
   const auto url = [&](const std::string& text) { return with(server(text)); };
   const auto print = [&](const std::string& text) { return with(server("http://10.10.0.5", text)); };
   const std::vector<Row> rows = {
-      {"a key that nobody holds", head() + volume("a", "file"), 15, "expected one of \"tpm\", \"tang\", \"tpm+tang\""},
+      {"a key that nobody holds", head() + volume("a", "stick"), 15,
+       "expected one of \"tpm\", \"tang\", \"file\", \"tpm+tang\", \"tpm+file\""},
       {"the providers in another order", head() + volume("a", "tang+tpm"), 15, "expected one of"},
       {"no key server", with(""), 11, "there is none"},
       {"no url", with("[keyserver]\nthumbprint = \"" + thumbprint + "\"\n"), 16, "[keyserver] has no url"},
@@ -213,6 +214,13 @@ TEST_CASE("volume keys: every mistake is refused with its place and the way out"
       {"no tpm2-tools",
        head(without_tpm2_tools) + volume("a", "tang") + volume("b", "tpm+tang") + server("http://10.10.0.5"), 16,
        "key = \"tpm+tang\" of volume \"b\" needs the package tpm2-tools"},
+      {"a key file without jose, though clevis brings it",
+       head("\"systemd\", \"systemd-cryptsetup\", \"systemd-repart\", \"e2fsprogs\", \"openssl\", \"clevis\", "
+            "\"cryptsetup-bin\"") +
+           volume("a", "tang") + volume("b", "file") + server("http://10.10.0.5"),
+       16, "key = \"file\" of volume \"b\" needs the package jose"},
+      {"a key file and the TPM without tpm2-tools", head(without_tpm2_tools) + volume("a", "tpm+file"), 11,
+       "key = \"tpm+file\" of volume \"a\" needs the package tpm2-tools"},
       {"no site",
        "name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [" + packages + "]\n" + volume("a", "tang") +
            server("http://10.10.0.5"),
@@ -345,9 +353,59 @@ TEST_CASE("volume keys: an image without a key server has no shell, no network a
   const auto sharing =
       volume_key_needs(folder.must(head() + volume("a", "tpm") + volume("b", "tpm+tang") + server("http://10.10.0.5")));
   CHECK(has(sharing, "/usr/bin/tpm2"));
+  CHECK_FALSE(has(sharing, "/usr/sbin/blkid"));  // of key files
   const auto apart =
       folder.must(head(without_tpm2_tools) + volume("a", "tpm") + volume("b", "tang") + server("http://10.10.0.5"));
   CHECK_FALSE(has(volume_key_needs(apart), "/usr/bin/tpm2"));
+}
+
+TEST_CASE("volume keys: key files need no site, no key server and no network") {
+  Folder folder;
+  const auto profile =
+      folder.must("name = \"a\"\nversion = 1\nrole = \"a\"\n[base]\npackages = [" + packages + "]\n" +
+                  volume("a", "tpm") + volume("b", "file") + volume("c", "tpm+file") + server("http://10.10.0.5"));
+  using Key = std::vector<KeyProvider>;
+  CHECK(profile.volumes[1].key == Key{KeyProvider::file});
+  CHECK(profile.volumes[2].key == Key{KeyProvider::tpm, KeyProvider::file});
+  CHECK_FALSE(profile.key_server);
+  const auto part = render_initrd_volumes(profile).value();
+  CHECK(file_of(part, "/usr/lib/ingot/volume-keys/b") == "file\n");
+  CHECK(file_of(part, "/usr/lib/ingot/volume-keys/c") == "tpm file\n");
+  const auto crypttab = file_of(part, "/etc/crypttab");
+  CHECK(has_line(crypttab, "b /dev/disk/by-partlabel/b /run/ingot/keys/b noauto,headless=yes"));
+  CHECK(has_line(file_of(part, "/usr/lib/ingot/repart.d/02-b.conf"), "CopyBlocks=/run/ingot/volumes/b"));
+  const auto make = file_of(part, units + "ingot-volumes.service.d/keys.conf");
+  CHECK(has_line(make, "ExecStartPre=/usr/lib/ingot/volume-key make b"));
+  CHECK(has_line(make, "ExecStartPre=/usr/lib/ingot/volume-key make c"));
+  CHECK(has_line(make, "ExecStartPre=/usr/bin/mount --bind /run /sysroot/run"));
+  CHECK(has_line(file_of(part, units + "dev-disk-by\\x2dpartlabel-b.device.d/key.conf"), "JobRunningTimeoutSec=15min"));
+  CHECK(has_line(file_of(part, units + "ingot-key-c@.service"), "After=ingot-release.service"));
+  CHECK_FALSE(has_line(file_of(part, units + "ingot-key-b@.service"), "After=ingot-release.service"));
+  for (const auto& file : part.files) {
+    INFO(file.path);
+    CHECK(file.path.find("tang") == std::string::npos);
+    CHECK(file.path.find("network") == std::string::npos);
+    CHECK(as_text(file.content).find("network") == std::string::npos);
+    if (file.path.ends_with("key-providers/file") || file.path.ends_with("key-providers/tpm")) CHECK(file.mode == 0755);
+  }
+  // USB disks stay with the initrd: udev is gone before the modules are.
+  const auto media = file_of(part, units + "ingot-key-media.service");
+  CHECK(has_line(media, "Before=systemd-udevd.service shutdown.target initrd-switch-root.target"));
+  CHECK(has_line(media, "ExecStop=-/usr/sbin/modprobe --remove --quiet uas usb_storage"));
+  CHECK(std::any_of(part.links.begin(), part.links.end(), [](const auto& link) {
+    return link.path == units + "initrd.target.wants/ingot-key-media.service";
+  }));
+  const auto needs = volume_key_needs(profile);
+  const auto has = [](const std::vector<std::string>& list, const std::string& one) {
+    return std::find(list.begin(), list.end(), one) != list.end();
+  };
+  for (const auto* path : {"/usr/bin/bash", "/usr/bin/jose", "/usr/bin/umount", "/usr/sbin/blkid", "/usr/bin/tpm2",
+                           "/usr/lib/udev/rules.d/60-cdrom_id.rules"})
+    CHECK(has(needs.files, path));
+  for (const auto* path : {"/usr/bin/curl", "/usr/bin/networkctl"}) CHECK_FALSE(has(needs.files, path));
+  CHECK(needs.units.empty());
+  for (const auto* module : {"isofs", "usb_storage", "sr_mod"}) CHECK(has(needs.modules, module));
+  CHECK_FALSE(has(needs.modules, "virtio_net"));
 }
 
 TEST_CASE("volume keys: what the verifier must find in a header says who opens it") {
@@ -361,6 +419,8 @@ TEST_CASE("volume keys: what the verifier must find in a header says who opens i
   };
   CHECK(value("tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots clevis");
   CHECK(value("tpm+tang") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
+  CHECK(value("file") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
+  CHECK(value("tpm+file") == "crypt aes-xts-plain64, key 512 bits, mapped a, slots ingot-key");
   CHECK(value("tpm") ==
         "crypt aes-xts-plain64, key 512 bits, mapped a, pcrs sha256 7+15, signed pcrs 11, release index, "
         "slots systemd-tpm2");

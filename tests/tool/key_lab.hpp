@@ -18,7 +18,8 @@ inline const std::string address = "10.10.0.5";
 using Key = std::vector<KeyProvider>;
 using Volumes = std::vector<std::pair<std::string, Key>>;
 inline const Key tpm_alone = {KeyProvider::tpm}, tang_alone = {KeyProvider::tang},
-                 both = {KeyProvider::tpm, KeyProvider::tang};
+                 both = {KeyProvider::tpm, KeyProvider::tang}, file_alone = {KeyProvider::file},
+                 tpm_and_file = {KeyProvider::tpm, KeyProvider::file};
 
 inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -112,9 +113,11 @@ class KeyLab {
   /// The initrd's share in an image with these volumes.
   void render(const Volumes& volumes, const std::string& print, const std::string& url) {
     Profile profile;
-    for (const auto& [name, key] : volumes)
-      profile.volumes.push_back(
-          {.name = name, .mount = "/srv/" + name, .size_bytes = volume_bytes, .recovery = false, .at = {}, .key = key});
+    for (const auto& [name, key] : volumes) {
+      profile.volumes.push_back(test_volume(name, "/srv/" + name));
+      profile.volumes.back().key = key;
+      if (profile.volumes.back().is_held_by(KeyProvider::tang)) profile.key_server = {url, print, "management", {}};
+    }
     profile.role = "node";
     profile.links = {{.name = "mgmt", .mac = {}, .path = {}, .driver = "virtio_net", .kernel = {}, .bond = {}}};
     profile.site.emplace();
@@ -127,7 +130,6 @@ class KeyLab {
                              .vteps = {},
                              .at = {}}};
     profile.site->roles = {{.name = "node", .planes = {{"management", {}, {}}}, .at = {}}};
-    profile.key_server = {url, print, "management", {}};
     std::filesystem::remove_all(file("initrd"));
     const auto part = builder::render_initrd_volumes(profile).value();
     for (const auto& one : part.files) {
@@ -213,16 +215,22 @@ class KeyLab {
   }
 
  private:
-  /// The TPM's provider finds what the image's initrd has for it, and no other program.
+  /// The providers of TPM and file find what the image's initrd has for them, and no other program.
   void keep_to_needs(const builder::VolumeKeyNeeds& needs) const {
-    const std::string provider = "initrd/usr/lib/ingot/key-providers/tpm", everything = "PATH=/usr/sbin:/usr/bin";
+    const std::string everything = "PATH=/usr/sbin:/usr/bin";
     std::filesystem::create_directories(file("initrd/needs"));
-    for (const auto& path : needs.files)
+    auto paths = needs.files;
+    paths.emplace_back("/usr/bin/mount");  // each initrd has it
+    for (const auto& path : paths)
       std::filesystem::create_symlink(path, file("initrd/needs/" + std::filesystem::path(path).filename().string()));
-    auto content = text(provider);
-    REQUIRE(has(content, everything));
-    tpm_.write(provider, as_bytes(content.replace(content.find(everything), everything.size(), "PATH=/needs")));
-    std::filesystem::permissions(file(provider), std::filesystem::perms(0755));
+    for (const std::string provider :
+         {"initrd/usr/lib/ingot/key-providers/tpm", "initrd/usr/lib/ingot/key-providers/file"}) {
+      if (!std::filesystem::exists(file(provider))) continue;
+      auto content = text(provider);
+      REQUIRE(has(content, everything));
+      tpm_.write(provider, as_bytes(content.replace(content.find(everything), everything.size(), "PATH=/needs")));
+      std::filesystem::permissions(file(provider), std::filesystem::perms(0755));
+    }
   }
   [[nodiscard]] std::string folder() const { return std::filesystem::path(tpm_.file("")).parent_path(); }
   void serve(std::vector<std::string> argv) {

@@ -14,8 +14,8 @@ inline constexpr std::uint64_t mebibyte = 1u << 20;
 
 inline Profile profile_with_volumes() {
   Profile profile;
-  profile.volumes = {{"state", state_mount, 64 * mebibyte, false, false, {}},
-                     {"models", "/srv/models", 64 * mebibyte, true, false, {}}};
+  profile.volumes = {test_volume("state", state_mount), test_volume("models", "/srv/models")};
+  profile.volumes.back().grow = true;
   return profile;
 }
 

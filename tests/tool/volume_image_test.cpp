@@ -139,7 +139,7 @@ TEST_CASE("seal: a disk that a volume cannot be put onto is left alone") {
   refused(seal_onto_disk(tpm, "scratch", "64MiB"), 3, "is \"state\", not \"scratch\"");
   ordered.settings.front().value = "slots clevis";
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
-  refused(seal_onto_disk(tpm, "state", "64MiB"), 2, "a key server holds the key of \"state\"");
+  refused(seal_onto_disk(tpm, "state", "64MiB"), 2, "the key of \"state\" is not the TPM's alone");
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline));
 
   const auto good = seal_onto_disk(tpm, "models", "64MiB");

@@ -21,7 +21,7 @@ class Node {
     site_.boot(tpm);
     tpm.make_srk("ecc256:aes128cfb");
     Profile profile;
-    profile.volumes = {{"scratch", "/srv/scratch", 64 * mebibyte, false, false}};
+    profile.volumes = {test_volume("scratch", "/srv/scratch")};
     profile.volumes.front().erase_on_redeploy = true;
     cast(tpm, profile);
     fs::create_directories(tpm.file("volumes"));

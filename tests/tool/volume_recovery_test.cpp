@@ -24,7 +24,9 @@ class Node {
   Node() : site(tpm) {
     site.boot(tpm);
     tpm.make_srk("ecc256:aes128cfb");
-    profile_.volumes = {{"models", "/srv/models", 64 * mebibyte, true, true, {}}};
+    profile_.volumes = {test_volume("models", "/srv/models")};
+    profile_.volumes.front().grow = true;
+    profile_.volumes.front().recovery = true;
     take_certificate(site.keys);
     cast(tpm, profile_);
     output_of(first_boot(tpm));

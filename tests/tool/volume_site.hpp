@@ -9,12 +9,23 @@
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/uki.hpp"
 #include "ingot/measure/volume_policy.hpp"
+#include "ingot/model/profile.hpp"
 #include "ingot/signer/sign.hpp"
 #include "seal_tpm.hpp"
 
 namespace ingot::test {
 
 inline const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
+
+/// Without a recovery key.
+inline Volume test_volume(const std::string& name, const std::string& mount) {
+  Volume volume;
+  volume.name = name;
+  volume.mount = mount;
+  volume.size_bytes = 64u << 20;
+  volume.recovery = false;
+  return volume;
+}
 
 inline ExpectedEvent event(PcrIndex pcr, const std::string& cause, std::string_view data) {
   return {pcr, EventType::EV_IPL, crypto::hash_banks(as_bytes(data)), cause, "", {}};

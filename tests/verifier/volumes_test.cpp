@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "check_machine.hpp"
+#include "ingot/base/writer.hpp"
 #include "ingot/check/settings.hpp"
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/codec/state.hpp"
@@ -296,4 +297,43 @@ TEST_CASE("volumes: one that each image makes anew is another one after a redepl
       volume_findings(verdict_on_volume(part(next_image, "BBBB"), {other, machine}, &*kept.state, next_image)).empty());
   const auto back = verdict_on_volume(line(sealed_header()), {own, machine}, &*first.state);
   CHECK(volume_findings(back) == Texts{"volume: models, key", "pcr 15, volume key"});
+}
+
+TEST_CASE("volumes: the TPM's share of a key is under the policy of the release index, and no other") {
+  auto golden = image();
+  golden.settings.front().value =
+      "crypt aes-xts-plain64, key 512 bits, mapped models, shares tang+tpm, slots ingot-key";
+  const auto policy = measure::volume_policy(image(), platform(), policy_key()).value();
+  const auto part = [](const Buffer& auth_policy, const char* provider = "tpm") {
+    auto area = codec::encode_tpm_sealed_public({HashAlg::sha256, 0x412, auth_policy, Buffer(32, 7)});
+    auto text = to_base64(Writer{}.u16be(static_cast<std::uint16_t>(area.size())).bytes(area).view());
+    std::replace(text.begin(), text.end(), '+', '-');
+    std::replace(text.begin(), text.end(), '/', '_');
+    text.erase(std::min(text.find('='), text.size()));
+    auto json = header();
+    json["keyslots"].erase("1");
+    json["tokens"] = {{"0", {{"type", "ingot-key"}, {"keyslots", {"0"}}, {"tang", {{"x", 1}}}}}};
+    json["tokens"]["0"][provider] = {{"public", text}};
+    return line(json);
+  };
+  const auto revocation = told(release_index()) + "key " + to_hex(as_bytes(policy_key().pem())) + "\n";
+  const auto findings = [&](const std::string& volumes, const std::string& of_tpm) {
+    return volume_findings(verdict_on_volume(volumes, {own, machine}, nullptr, golden, of_tpm));
+  };
+  const auto good = measure::index_policy(policy, release_index()).value();
+  CHECK(findings(part(good), revocation).empty());
+  CHECK(findings(part(Buffer(32, 1)), revocation) == Texts{"volume: models, policy"});
+  CHECK(findings(part({}), revocation) == Texts{"volume: models, policy"});
+  // Which key signs policies is known of the node alone.
+  CHECK(findings(part(good), told(release_index())) == Texts{"release index"});
+  const auto facts = [&](const std::string& volumes) {
+    NodeReport report;
+    for (const auto* name : {"accounts", "groups", "tcp", "tcp6", "udp", "udp6", "units", "unit_files"})
+      report.parts[name] = "";
+    report.parts["volumes"] = volumes;
+    return check::check_settings(golden.settings, report);
+  };
+  CHECK(facts(part(good)).empty());
+  REQUIRE(facts(part(good, "file")).size() == 1);
+  CHECK(contains(facts(part(good, "file")).front().observed, "shares file+tang"));
 }

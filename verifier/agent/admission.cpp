@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::uint64_t document_cap_bytes = 1u << 20;
 constexpr PcrIndex release_pcr = 11;
+/// systemd-stub(7): what the UKI's .pcrpkey becomes.
+constexpr const char* policy_key_path = "/run/systemd/tpm2-pcr-public-key.pem";
+constexpr std::uint64_t policy_key_cap_bytes = 4096;
 const codec::PcrSelections release_pcrs = {{HashAlg::sha256, {release_pcr}}};
 constexpr const char* clear_it = "clear the TPM in the firmware's settings, and deploy the node anew";
 
@@ -164,6 +167,7 @@ Result<std::string> report_revocation() {
   if (counter.area && counter.is_written) out += fmt::format("counter {}\n", TRY(read_counter(tpm)));
   const auto index = TRY(find(tpm, measure::release_index({}).index));
   if (index.area) out += fmt::format("index {}\n", to_hex(codec::encode_tpm_nv_public(*index.area)));
+  if (const auto key = read_file(policy_key_path, policy_key_cap_bytes)) out += fmt::format("key {}\n", to_hex(*key));
   return out;
 }
 

@@ -50,7 +50,7 @@ constexpr const char* help_text =
     "                                                                   recovery key for this certificate\n"
     "  ingot-agent recovery-token --device PATH --recipient HEX --message FILE [--out FILE]\n"
     "                                                                   token that keeps the encrypted key\n"
-    "  ingot-agent admit-release --signature FILE --key FILE --policy FILE [--device PATH] [--tpm PATH]\n"
+    "  ingot-agent admit-release --signature FILE --key FILE --policy FILE [--device \"PATH ...\"] [--tpm PATH]\n"
     "                                                                   in the initrd: lets this release open the "
     "node's\n"
     "                                                                   volumes, and revokes older generations\n"

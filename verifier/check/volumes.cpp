@@ -46,6 +46,8 @@ std::vector<std::string> facts_of(const codec::ReportedVolume& volume) {
     facts.push_back(fmt::format("signed pcrs {}", pcr_text(token->tpm.signed_pcrs)));
     if (token->tpm.has_index) facts.emplace_back("release index");
   }
+  if (const auto* token = header.token(codec::luks_shares_type))
+    facts.push_back(fmt::format("shares {}", fmt::join(token->shares, "+")));
   if (const auto* token = header.token(codec::luks_recovery_type))
     facts.push_back(fmt::format("recovery {}", token->recovery.recipient_sha256));
   if (!header.release.empty()) facts.emplace_back(codec::luks_erased_fact);
@@ -66,33 +68,39 @@ void add(Verdict& verdict, std::string subject, std::string expected, std::strin
                               std::move(cause), Remedy::investigate, std::nullopt, SettingArea::volume});
 }
 
-/// Name of the key that signs policies, by the first volume that the TPM opens; check_policy() compares each with the
-/// image's.
-Result<Buffer> policy_key_name(const std::vector<codec::ReportedVolume>& volumes) {
+/// The key that signs policies, as the node or the first volume that the TPM opens says; measure::volume_policy()
+/// compares it with the image's.
+Result<crypto::PublicKey> policy_key(const codec::ReportedRevocation& told,
+                                     const std::vector<codec::ReportedVolume>& volumes) {
+  if (!told.policy_key_pem.empty()) return crypto::PublicKey::from_pem(told.policy_key_pem);
   for (const auto& volume : volumes)
-    if (const auto* token = volume.header.token(tpm_token)) {
-      const auto key = TRY(crypto::PublicKey::from_pem(token->tpm.policy_key_pem));
-      return codec::object_name(codec::encode_tpm_public(TRY(measure::policy_key_public(key))));
-    }
-  return fail(ErrorCode::missing, "no volume that a TPM opens");
+    if (const auto* token = volume.header.token(tpm_token))
+      return crypto::PublicKey::from_pem(token->tpm.policy_key_pem);
+  return fail(ErrorCode::missing, "nothing says which key signs policies");
+}
+
+codec::ReportedRevocation reported_revocation(const NodeReport& report) {
+  const auto part = report.parts.find("revocation");
+  if (part == report.parts.end()) return {};
+  auto told = codec::decode_revocation(part->second);
+  return told ? *std::move(told) : codec::ReportedRevocation{};
 }
 
 /// The node's release index, where it is one, and stands for the release's generation.
-std::optional<codec::TpmNvPublic> check_index(const GoldenValues& golden, const NodeReport& report,
-                                              const std::vector<codec::ReportedVolume>& volumes, Verdict& verdict) {
+std::optional<codec::TpmNvPublic> check_index(const GoldenValues& golden, const codec::ReportedRevocation& told,
+                                              const Result<crypto::PublicKey>& signs, Verdict& verdict) {
   const auto generation = golden.baseline->generation;
-  const auto part = report.parts.find("revocation");
-  const auto key = policy_key_name(volumes);
-  const auto told = part == report.parts.end() ? Result<codec::ReportedRevocation>(codec::ReportedRevocation{})
-                                               : codec::decode_revocation(part->second);
-  const auto index =
-      told && !told->index.empty() ? codec::decode_tpm_nv_public(told->index) : fail(ErrorCode::missing, "");
-  if (!index || !told->counter || !key || *index != measure::release_index(index->auth_policy)) {
+  const auto name_of = [](const crypto::PublicKey& key) -> Result<Buffer> {
+    return codec::object_name(codec::encode_tpm_public(TRY(measure::policy_key_public(key))));
+  };
+  const auto key = signs ? name_of(*signs) : fail(Error(signs.error()));
+  const auto index = codec::decode_tpm_nv_public(told.index);
+  if (!index || !told.counter || !key || *index != measure::release_index(index->auth_policy)) {
     add(verdict, "release index", fmt::format("generation {}", generation), "none",
         "the node's TPM does not keep volumes from revoked releases");
     return std::nullopt;
   }
-  const auto newest = measure::newest_generation(index->auth_policy, *key, *told->counter, generation);
+  const auto newest = measure::newest_generation(index->auth_policy, *key, *told.counter, generation);
   if (newest != generation)
     add(verdict, "release index", fmt::format("generation {}", generation),
         newest ? fmt::format("generation {}", *newest) : "a counter that does not go with it",
@@ -120,6 +128,20 @@ void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volum
   if (token->tpm.digests != expected)
     add(verdict, subject, fmt::format("{}", fmt::join(expected, ", ")), observed,
         "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
+}
+
+/// The same for the TPM's share of a key that others hold, too. Its policy is the release index's alone.
+void check_share(const GoldenValues& golden, const codec::ReportedVolume& volume,
+                 const Result<crypto::PublicKey>& signs, const std::optional<codec::TpmNvPublic>& index,
+                 Verdict& verdict) {
+  const auto* token = volume.header.token(codec::luks_shares_type);
+  if (token == nullptr || !token->share_policy || golden.platform == nullptr || !index || !signs) return;
+  const auto policy = measure::volume_policy(*golden.baseline, *golden.platform, *signs);
+  const auto expected = policy ? measure::index_policy(*policy, *index) : fail(Error(policy.error()));
+  if (!expected || *token->share_policy != *expected)
+    add(verdict, fmt::format("volume: {}, policy", volume.label),
+        expected ? to_hex(*expected) : expected.error().message, to_hex(*token->share_policy),
+        "the TPM gives its share of the key out under another policy than the profile's: somebody sealed it anew");
 }
 
 /// Between what knows a volume's key, and the root hash of the image that made it anew.
@@ -207,11 +229,16 @@ void check_volumes(const GoldenValues& golden, const NodeQuestion& question, con
   if (!evidence.report) return;  // a finding already
   const auto volumes = reported_volumes(*evidence.report);
   if (!volumes) return;
-  const bool is_sealed = std::any_of(volumes->begin(), volumes->end(),
-                                     [](const auto& volume) { return volume.header.token(tpm_token) != nullptr; });
-  const auto index = is_sealed ? check_index(golden, *evidence.report, *volumes, verdict) : std::nullopt;
+  const bool is_sealed = std::any_of(volumes->begin(), volumes->end(), [](const auto& volume) {
+    const auto* shares = volume.header.token(codec::luks_shares_type);
+    return volume.header.token(tpm_token) != nullptr || (shares != nullptr && shares->share_policy);
+  });
+  const auto told = reported_revocation(*evidence.report);
+  const auto signs = policy_key(told, *volumes);
+  const auto index = is_sealed ? check_index(golden, told, signs, verdict) : std::nullopt;
   for (const auto& volume : *volumes) {
     check_policy(golden, volume, index, verdict);
+    check_share(golden, volume, signs, index, verdict);
     const auto& made_by = volume.header.release;
     if (!made_by.empty() && made_by != golden.baseline->root_hash)
       add(verdict, fmt::format("volume: {}, image", volume.label), golden.baseline->root_hash, made_by,

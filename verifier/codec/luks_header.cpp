@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "ingot/base/reader.hpp"
+#include "ingot/codec/tpm_object.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "json.hpp"
 
@@ -133,6 +134,22 @@ Result<LuksTpmPolicy> decode_tpm_policy(const json::Value& token) {
   return policy;
 }
 
+/// RFC 4648, chapter 5, without padding.
+std::optional<Buffer> parse_base64url(std::string text) {
+  std::replace(text.begin(), text.end(), '-', '+');
+  std::replace(text.begin(), text.end(), '_', '/');
+  text.append((4 - text.size() % 4) % 4, '=');
+  return parse_base64(text);
+}
+
+/// "public" of the TPM's share: TPM2B_PUBLIC.
+Result<Buffer> share_policy(const json::Value& share) {
+  const auto area = parse_base64url(TRY(json::text(share, "public")));
+  Reader in(area ? Bytes(*area) : Bytes());
+  const auto object = TRY(in.finish(in.bytes(in.u16be())));
+  return TRY(decode_tpm_sealed_public(object)).auth_policy;
+}
+
 Result<LuksTokenEntry> decode_token(std::uint32_t number, const json::Value& value) {
   LuksTokenEntry token;
   token.id = number;
@@ -142,6 +159,11 @@ Result<LuksTokenEntry> decode_token(std::uint32_t number, const json::Value& val
     token.key_slots.push_back(TRY(object_number(slot.get_ref<const std::string&>())));
   }
   if (token.type == "systemd-tpm2") token.tpm = TRY(decode_tpm_policy(value));
+  if (token.type == luks_shares_type) {
+    for (const auto& [name, member] : value.items())
+      if (name != "type" && name != "keyslots") token.shares.push_back(name);
+    if (const auto* share = json::find(value, "tpm")) token.share_policy = TRY(share_policy(*share));
+  }
   if (token.type == luks_recovery_type)
     token.recovery = {TRY(json::text(value, "recipient")), TRY(json::optional_base64(value, "message"))};
   return token;

@@ -262,13 +262,15 @@ Result<ReportedRevocation> decode_revocation(std::string_view text) {
     std::uint64_t counter = 0;
     const auto* end = value.data() + value.size();
     const auto number = std::from_chars(value.data(), end, counter);
-    auto index = parse_hex(std::string(value));
+    auto bytes = parse_hex(std::string(value));
     if (name == "counter" && number.ec == std::errc{} && number.ptr == end)
       out.counter = counter;
-    else if (name == "index" && index && !index->empty())
-      out.index = *std::move(index);
+    else if (name == "index" && bytes && !bytes->empty())
+      out.index = *std::move(bytes);
+    else if (name == "key" && bytes && !bytes->empty())
+      out.policy_key_pem = std::string(as_text(*bytes));
     else
-      return malformed_line("a counter or an index", line);
+      return malformed_line("a counter, an index or a key", line);
   }
   return out;
 }

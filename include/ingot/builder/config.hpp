@@ -51,11 +51,11 @@ Result<ConfigPart> render_initrd_volumes(const Profile& profile);
 std::vector<std::string> initrd_volume_tools(const Profile& profile);
 /// Where the units have ingot-agent, in the initrd as in the system.
 inline constexpr std::string_view initrd_agent_path = "/usr/lib/ingot/ingot-agent";
-/// What the initrd takes of the base tree for volumes whose key is on a key server; nothing without such a volume.
+/// What the initrd takes of the base tree for volumes whose key others than the TPM alone hold; nothing without one.
 struct VolumeKeyNeeds {
   std::vector<std::string> files;    ///< all of them are needed, with their libraries
   std::vector<std::string> units;    ///< of systemd
-  std::vector<std::string> modules;  ///< drivers of cards, as far as the kernel has them
+  std::vector<std::string> modules;  ///< drivers and file systems, as far as the kernel has them
 };
 VolumeKeyNeeds volume_key_needs(const Profile& profile);
 /// The same for volumes with integrity, or that are made anew with each image.

@@ -2,6 +2,7 @@
 // On-Disk Format Specification 1.1.0.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,9 @@ inline constexpr std::string_view luks_recovery_type = "ingot-recovery";
 /// JSON of the token, for one key slot.
 std::string encode_luks_recovery(const LuksRecovery& recovery, std::uint32_t key_slot);
 
+/// Token whose key slot takes shares of several, a member for each (builder/config/volumes.md, "Key server").
+inline constexpr std::string_view luks_shares_type = "ingot-key";
+
 /// Token that says for which image a volume was made: `release`, the root hash. It is assigned to no key slot.
 inline constexpr std::string_view luks_release_type = "ingot-release";
 /// What a setting of the area "volume" says of a header with this token.
@@ -63,8 +67,10 @@ struct LuksTokenEntry {
   std::uint32_t id = 0;
   std::string type;
   std::vector<std::uint32_t> key_slots;
-  LuksTpmPolicy tpm;      ///< of type "systemd-tpm2"
-  LuksRecovery recovery;  ///< of type luks_recovery_type
+  LuksTpmPolicy tpm;                   ///< of type "systemd-tpm2"
+  std::vector<std::string> shares;     ///< of type luks_shares_type: who has one, in the order of their names
+  std::optional<Buffer> share_policy;  ///< authPolicy of the TPM's; it may be empty
+  LuksRecovery recovery;               ///< of type luks_recovery_type
   bool operator==(const LuksTokenEntry&) const = default;
 };
 

@@ -117,7 +117,8 @@ Result<std::vector<ReportedVolume>> decode_volumes(std::string_view text);
 /// Part revocation: what the TPM keeps of the releases that the node has booted (measure/revocation.hpp).
 struct ReportedRevocation {
   std::optional<std::uint64_t> counter;
-  Buffer index;  ///< TPMS_NV_PUBLIC; empty: there is none
+  Buffer index;                ///< TPMS_NV_PUBLIC; empty: there is none
+  std::string policy_key_pem;  ///< of the UKI that was started, as it says; empty: unknown
   bool operator==(const ReportedRevocation&) const = default;
 };
 Result<ReportedRevocation> decode_revocation(std::string_view text);
