@@ -15,8 +15,9 @@ constexpr std::string_view units = "/usr/lib/systemd/system/";
 constexpr std::string_view closed_path = "/usr/lib/ingot/network/closed.nft";
 
 /// Each node of a role has addresses of its own, and the image is the same: they lie on persistent storage (or, for a
-/// role of one node, in /etc of the image), one a line, "PLANE ADDRESS/LENGTH". What the file says is only text: the
-/// firewall lets a node send from its role's addresses alone.
+/// role of one node, in /etc of the image), one a line, "PLANE ADDRESS/LENGTH". To an encrypted state nobody can add
+/// the file from outside: for that there is a partition with the text alone, zeroes behind it. What the text says is
+/// not trusted: the firewall lets a node send from its role's addresses alone.
 constexpr std::string_view addresses_script = R"(#!/bin/sh
 # ingot-network [ROOT]: this node's addresses and the peers of its overlays, as drop-ins for systemd-networkd.
 set -eu
@@ -25,6 +26,12 @@ table=$root/usr/lib/ingot/network/planes
 units=$root/run/systemd/network
 addresses=$root/var/lib/ingot/network/addresses
 [ -r "$addresses" ] || addresses=$root/etc/ingot/network/addresses
+handed=$root/dev/disk/by-partlabel/addresses
+if [ ! -r "$addresses" ] && [ -e "$handed" ]; then
+  mkdir -p "$units"
+  addresses=$root/run/systemd/ingot-addresses
+  head -c 65536 "$handed" | tr -d '\000' >"$addresses"
+fi
 status=0
 
 wrong() {
@@ -46,8 +53,8 @@ unit_of() {
   done <"$table"
 }
 
-if [ ! -r "$addresses" ]; then
-  wrong "no addresses of this node in /var/lib/ingot/network/addresses; write lines such as \"management 10.0.0.1/24\""
+if [ ! -s "$addresses" ]; then
+  wrong "no addresses of this node in /var/lib/ingot/network/addresses, or on a partition \"addresses\"; write lines such as \"management 10.0.0.1/24\""
   exit $status
 fi
 rm -f "$units"/*.d/ingot-*.conf
@@ -137,17 +144,24 @@ void add_firewall(ConfigPart& part, std::string ruleset) {
   add_unit_state(part, "nftables.service", "/etc/nftables.conf");
 }
 
-void add_addresses(ConfigPart& part, const Site& site, const SiteRole& role) {
+/// The partition is looked at when udev has named it.
+constexpr std::string_view after_partition =
+    "Wants=dev-disk-by\\x2dpartlabel-addresses.device\nAfter=dev-disk-by\\x2dpartlabel-addresses.device\n";
+constexpr std::string_view reads_partition = "DeviceAllow=/dev/disk/by-partlabel/addresses r\n";
+
+void add_addresses(ConfigPart& part, const Profile& profile) {
+  const auto is_handed = has_address_partition(profile);
   const std::string unit = fmt::format("{}ingot-network.service", units);
   part.files.push_back(text_file("/usr/lib/ingot/ingot-network", addresses_script, 0755));
-  part.files.push_back(text_file("/usr/lib/ingot/network/planes", plane_table(site, role)));
+  part.files.push_back(text_file("/usr/lib/ingot/network/planes", plane_table(*profile.site, *profile.site_role())));
   part.files.push_back(text_file(
       unit, fmt::format("[Unit]\nDescription=This node's addresses\nDefaultDependencies=no\n"
                         "RequiresMountsFor=/var/lib/ingot\nAfter=local-fs.target\n"
                         "Before=network-pre.target systemd-networkd.service shutdown.target\nWants=network-pre.target\n"
-                        "Conflicts=shutdown.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
-                        "ExecStart=/usr/lib/ingot/ingot-network\nReadWritePaths=/run/systemd\n{}",
-                        detail::sandbox_of("ingot-network.service"))));
+                        "Conflicts=shutdown.target\n{}\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+                        "ExecStart=/usr/lib/ingot/ingot-network\nReadWritePaths=/run/systemd\n{}{}",
+                        is_handed ? after_partition : "", detail::sandbox_of("ingot-network.service"),
+                        is_handed ? reads_partition : "")));
   add_unit_state(part, "ingot-network.service", unit);
 }
 
@@ -174,6 +188,11 @@ void add_networkd(ConfigPart& part, const Site& site, const SiteRole& role) {
 
 }  // namespace
 
+bool has_address_partition(const Profile& profile) {
+  const auto* role = profile.site_role();
+  return role != nullptr && profile.state_volume() != nullptr && uses(*profile.site, *role, Addressing::node);
+}
+
 Result<ConfigPart> render_network(const Profile& profile) {
   ConfigPart part;
   const auto* role = profile.site_role();
@@ -182,7 +201,7 @@ Result<ConfigPart> render_network(const Profile& profile) {
   part.files.push_back(text_file(module_file, role == nullptr ? tracking_modules : module_list(profile, *role)));
   if (role == nullptr) return part;
   for (auto& file : networkd_files(profile)) part.files.push_back(std::move(file));
-  if (uses(*profile.site, *role, Addressing::node)) add_addresses(part, *profile.site, *role);
+  if (uses(*profile.site, *role, Addressing::node)) add_addresses(part, profile);
   add_networkd(part, *profile.site, *role);
   return part;
 }

@@ -11,6 +11,7 @@
 #include "ingot/builder/cache.hpp"
 #include "ingot/builder/execution_policy.hpp"
 #include "ingot/builder/image.hpp"
+#include "ingot/builder/network.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/release.hpp"
 #include "ingot/builder/segment.hpp"
@@ -221,6 +222,9 @@ Result<void> make_disk_image(Build& build) {
   if (build.profile.disk.swap_size_bytes != 0)
     partitions.push_back(
         {codec::linux_generic_type, id("swap partition"), "swap", {}, build.profile.disk.swap_size_bytes});
+  if (has_address_partition(build.profile))
+    partitions.push_back(
+        {codec::linux_generic_type, id("addresses partition"), "addresses", {}, address_partition_bytes});
   // Volumes come later, from the node itself; the disk has room for them.
   std::uint64_t room_bytes = 0;
   for (const auto& one : build.profile.volumes) room_bytes += one.size_bytes;

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "ingot/builder/build.hpp"
+#include "ingot/builder/network.hpp"
 
 namespace ingot::builder {
 namespace {
@@ -56,6 +57,7 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
                 output::disk};
   if (profile.disk.data_size_bytes != 0) disk.inputs.emplace_back("data", mib(profile.disk.data_size_bytes));
   if (profile.disk.swap_size_bytes != 0) disk.inputs.emplace_back("swap", mib(profile.disk.swap_size_bytes));
+  if (has_address_partition(profile)) disk.inputs.emplace_back("addresses", mib(address_partition_bytes));
   for (const auto& volume : profile.volumes)
     disk.inputs.emplace_back("room for the volume " + volume.name, mib(volume.size_bytes));
   steps.push_back(std::move(disk));

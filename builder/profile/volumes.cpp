@@ -20,8 +20,9 @@ constexpr std::uint64_t smallest_xfs_bytes = 384 * mebibyte;
 constexpr std::size_t volumes_cap = 16;
 constexpr std::size_t mount_cap = 128;
 /// Names of the disk's other partitions, and of what systemd maps and mounts by itself.
-constexpr std::array taken_names = {std::string_view("root"), std::string_view("usr"),  std::string_view("esp"),
-                                    std::string_view("data"), std::string_view("swap"), std::string_view("control")};
+constexpr std::array taken_names = {std::string_view("root"),   std::string_view("usr"),  std::string_view("esp"),
+                                    std::string_view("data"),   std::string_view("swap"), std::string_view("addresses"),
+                                    std::string_view("control")};
 /// The rest of a node is its image, or memory.
 constexpr std::array data_folders = {std::string_view("/srv/"), std::string_view("/mnt/"),
                                      std::string_view("/var/lib/")};

@@ -143,3 +143,46 @@ TEST_CASE("network: a node's own addresses become drop-ins") {
     CHECK_FALSE(has(peers, "Destination=10.0.0.17\n"));
   }
 }
+
+TEST_CASE("network: where nobody can write to the node's state, its addresses are handed over on a partition") {
+  const auto profile = profile_of("training");
+  REQUIRE(has_address_partition(profile));
+  const auto part = render_network(profile).value();
+  const auto unit = text_of(part, "/usr/lib/systemd/system/ingot-network.service");
+  CHECK(has(unit, "\nDeviceAllow=/dev/disk/by-partlabel/addresses r\n"));
+  CHECK(has(unit, "\nAfter=dev-disk-by\\x2dpartlabel-addresses.device\n"));
+  const auto folder = TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value();
+  const auto put = [&](const std::string& path, std::string_view text) {
+    std::filesystem::create_directories(std::filesystem::path(folder.path() + path).parent_path());
+    REQUIRE(write_file(folder.path() + path, as_bytes(text)));
+  };
+  for (const auto& file : part.files)
+    if (file.path.starts_with("/usr/lib/ingot/")) put(file.path, as_text(file.content));
+  const auto told = [&] {
+    return run({{"sh", folder.path() + "/usr/lib/ingot/ingot-network", folder.path()}}).value();
+  };
+  const auto fabric = [&] {
+    const auto path = folder.path() + "/run/systemd/network/20-fabric.network.d/ingot-addresses.conf";
+    return std::string(as_text(read_file(path, 1u << 16).value()));
+  };
+  const std::string partition = "/dev/disk/by-partlabel/addresses", zeroes(address_partition_bytes, '\0');
+  put(partition, zeroes);
+  CHECK(told().exit_code == 1);
+  CHECK(has(told().error_tail, "no addresses of this node"));
+  const std::string text = "fabric 10.0.0.17/24\n";
+  put(partition, text + zeroes.substr(text.size()));
+  CHECK(told().exit_code == 0);
+  CHECK(fabric() == "[Network]\nAddress=10.0.0.17/24\n");
+  put("/var/lib/ingot/network/addresses", "fabric 10.0.0.18/24\n");  // the node's own state is first
+  CHECK(told().exit_code == 0);
+  CHECK(fabric() == "[Network]\nAddress=10.0.0.18/24\n");
+
+  auto others = profile;
+  others.volumes.clear();
+  CHECK_FALSE(has_address_partition(others));
+  CHECK_FALSE(
+      has(text_of(render_network(others).value(), "/usr/lib/systemd/system/ingot-network.service"), "by-partlabel"));
+  others = profile;
+  for (auto& plane : others.site->planes) plane.addressing = Addressing::dhcp;
+  CHECK_FALSE(has_address_partition(others));
+}

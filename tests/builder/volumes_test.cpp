@@ -122,6 +122,7 @@ TEST_CASE("volumes: every mistake is refused with its place and the way out") {
       {"a path as name", volume("name = \"../x\"\n"), 7, "small letters"},
       {"the root's name", volume("name = \"root\"\n"), 7, "name of the system"},
       {"the swap's name", volume("name = \"swap\"\n"), 7, "name of the system"},
+      {"the addresses' name", volume("name = \"addresses\"\n"), 7, "name of the system"},
       {"no mount", volume("name = \"x\"\nsize = \"1GiB\"\n"), 6, "no mount"},
       {"a mount over the image", volume("name = \"x\"\nmount = \"/etc\"\n"), 8, "expected a folder below /srv"},
       {"a mount that climbs", volume("name = \"x\"\nmount = \"/srv/../etc\"\n"), 8, "expected a folder"},

@@ -75,16 +75,17 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 
 TEST_CASE("agent report: every part is there, or says why not") {
   const auto report = report_after("/usr/sbin/nft -f /usr/lib/test/rules");
-  for (const auto* part : {"accounts", "audit_rules", "audit_status", "cmdline", "files",  "groups",     "ipe",
-                           "lockdown", "lsm",         "modprobe",     "modules", "mounts", "nft",        "sshd",
-                           "sysctl",   "tcp",         "tcp6",         "udp",     "udp6",   "unit_files", "units"}) {
+  for (const auto* part :
+       {"accounts", "audit_rules", "audit_status", "cmdline", "files",      "groups", "ipe",   "lockdown",
+        "lsm",      "modprobe",    "modules",      "mounts",  "nft",        "sshd",   "swaps", "sysctl",
+        "tcp",      "tcp6",        "udp",          "udp6",    "unit_files", "units"}) {
     INFO(part);
     const auto reason = report.parts.find(std::string(part) + ".error");
     CHECK(report.parts.contains(part) != (reason != report.parts.end()));
     if (reason != report.parts.end()) CHECK(reason->second.size() > 10);
   }
   for (const auto* part :
-       {"sshd", "nft", "sysctl", "accounts", "files", "unit_files", "units", "mounts", "tcp", "udp6"}) {
+       {"sshd", "nft", "swaps", "sysctl", "accounts", "files", "unit_files", "units", "mounts", "tcp", "udp6"}) {
     INFO(part);
     CHECK(report.parts.contains(part));
   }

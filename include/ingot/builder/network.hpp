@@ -16,6 +16,10 @@ std::string closed_ruleset();
 /// Firewall, systemd-networkd units, addresses: with a site everything that the role needs, without one a closed
 /// firewall.
 Result<ConfigPart> render_network(const Profile& profile);
+/// Whether the image has a partition on which a node is given its own addresses: its role's planes ask for them, and its
+/// state is a volume, which nobody can write to before the node has made it.
+bool has_address_partition(const Profile& profile);
+inline constexpr std::uint64_t address_partition_bytes = 1u << 20;
 /// nginx in front of the model server; empty without [proxy].
 Result<ConfigPart> render_proxy(const Profile& profile);
 
