@@ -28,8 +28,9 @@ class Node {
     output_of(in_initrd({"first-boot"}));
     take_out(tpm, volumes_on(tpm.file("disk")).back());
     fs::create_symlink("../volume", tpm.file("volumes/scratch"));
-    reserved_ = tpm.read("volume");
+    reserved_ = content();
   }
+  [[nodiscard]] Buffer content() const { return read_file(tpm.file("volume"), 1u << 30).value(); }
   /// As after the first boot of systemd-repart.
   void reserve() const { tpm.write("volume", reserved_); }
   [[nodiscard]] std::vector<std::string> in_initrd(std::vector<std::string> argv) const {
@@ -55,7 +56,7 @@ class Node {
     tpm.tool({"tpm2_flushcontext", "-l"});
   }
   [[nodiscard]] bool is_reserved() const {
-    const auto now = tpm.read("volume");
+    const auto now = content();
     return std::equal(now.begin(), now.begin() + 4096, reserved_.begin());
   }
   [[nodiscard]] nlohmann::json header() const {
@@ -74,7 +75,7 @@ class Node {
       return token.at("type") == "systemd-tpm2" && token.at("tpm2-policy-hash").at(0) == to_hex(site_.policy().digest);
     });
     if (header().at("keyslots").size() != 1 || !is_sealed) return false;
-    const auto before = tpm.read("volume");  // to unlock it adds a key slot
+    const auto before = content();  // to unlock it adds a key slot
     const bool is_open = opens(tpm);
     tpm.write("volume", before);
     return is_open;
@@ -108,7 +109,7 @@ TEST_CASE("volume in place: another image destroys its key and makes it anew, wi
   REQUIRE(node.make(one).exit_code == 0);
   const auto digests = node.header().at("digests");
   const auto slots = [&] {
-    const auto volume = node.tpm.read("volume");
+    const auto volume = node.content();
     return to_buffer(Bytes(volume).subspan(32768, 256 * 1024));
   };
   const auto key_slot = slots();
@@ -129,14 +130,14 @@ TEST_CASE("volume in place: another image destroys its key and makes it anew, wi
 TEST_CASE("volume in place: what is neither reserved nor a volume is not touched") {
   if (no_systemd()) return;
   const Node node;
-  auto volume = node.tpm.read("volume");
+  auto volume = node.content();
   std::fill_n(volume.begin(), 32768, std::uint8_t{0x5a});
   node.tpm.write("volume", volume);
   const auto done = node.make(one);
   CHECK(done.exit_code != 0);
   CHECK(done.error_tail.find("has neither a LUKS2 header nor the mark of one that is yet to be made") !=
         std::string::npos);
-  CHECK(node.tpm.read("volume") == volume);
+  CHECK(node.content() == volume);
 }
 
 TEST_CASE("volume in place: a power cut leaves the mark, the old volume, or a whole one, and the next boot finishes") {
