@@ -46,7 +46,7 @@ class Medium {
 };
 
 /// What is left of a medium in the initrd once a provider is done with it.
-const std::string mounts_left = "grep ingot-file /proc/self/mountinfo; ls /run | grep ingot-file || true";
+const std::string mounts_left = "{ grep ingot-file /proc/self/mountinfo || ls /run | grep ingot-file || true; }";
 
 /// RFC 7516 by Python's cryptography: the share in a token's part, with the content of the key file.
 const std::string oracle = R"(import base64, hashlib, json
@@ -197,7 +197,7 @@ TEST_CASE("key file: the medium is waited for, then the boot stops, and nothing 
   CHECK(lab.text("slept") == backed_off);
   // It is put in late.
   const Medium medium(lab, files, "late");
-  lab.tpm().write("on-sleep", as_bytes("if [ $1 = 4 ]; then cd /dev/disk/by-label; mv late INGOT-KEYS; fi\n"));
+  lab.tpm().write("on-sleep", as_bytes("if [ $1 = 4 ]; then cd /dev/disk/by-label; /usr/bin/mv late INGOT-KEYS; fi\n"));
   CHECK(lab.opens("shared"));
   CHECK(lab.text("slept") == "1\n2\n4\n");
   fs::remove(lab.file("on-sleep"));
