@@ -149,7 +149,7 @@ TEST_CASE("volume in place: a power cut leaves the mark, the old volume, or a wh
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   };
   const auto first = timed(one), anew = timed(two);
-  constexpr int cuts = 10;
+  constexpr int cuts = 6;
   int unfinished = 0;
   for (int cut = 1; cut <= cuts; ++cut) {
     INFO("cut " << cut << " of " << cuts);
