@@ -2,6 +2,7 @@
 // of Debian 13, and what we put into the initrd. The two are network namespaces; the TPM is swtpm.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "ingot/builder/config.hpp"
@@ -48,6 +49,7 @@ class KeyLab {
   }
 
   std::string thumbprint;  ///< of the server that is there at first, with the database "keys"
+  std::function<void(Volume&)> more_of_volume = [](Volume&) {};  ///< what else a profile says of each
 
   [[nodiscard]] const Tpm& tpm() const { return tpm_; }
   [[nodiscard]] std::string file(const std::string& name) const { return tpm_.file(name); }
@@ -116,6 +118,7 @@ class KeyLab {
     for (const auto& [name, key] : volumes) {
       profile.volumes.push_back(test_volume(name, "/srv/" + name));
       profile.volumes.back().key = key;
+      more_of_volume(profile.volumes.back());
       if (profile.volumes.back().is_held_by(KeyProvider::tang)) profile.key_server = {url, print, "management", {}};
     }
     profile.role = "node";

@@ -217,3 +217,38 @@ TEST_CASE("key server: a power cut leaves no volume or one that opens, and the n
   }
   CHECK(unfinished > 0);  // else the cuts came too late to mean anything
 }
+
+TEST_CASE("key server: a volume that each image makes anew gets shares of its own each time") {
+  if (no_systemd()) return;
+  KeyLab lab;
+  lab.more_of_volume = [](Volume& volume) { volume.erase_on_redeploy = true; };
+  lab.make({{"served", tang_alone}, {"shared", both}});  // reserved by then
+  const auto make = [&](const std::string& volume, char image) {
+    lab.tpm().write("cmdline", as_bytes("roothash=" + std::string(64, image) + "\n"));
+    return lab.runs({"make", volume});
+  };
+  for (const std::string volume : {"served", "shared"}) {
+    INFO(volume);
+    CHECK_FALSE(lab.opens(volume));
+    REQUIRE(make(volume, '1'));
+    CHECK(lab.opens(volume));
+    const auto first = lab.header(volume);
+    CHECK(first.at("keyslots").size() == 1);
+    const auto before = digest_of(lab.file("volumes/" + volume));
+    CHECK(make(volume, '1'));  // each further boot
+    CHECK(digest_of(lab.file("volumes/" + volume)) == before);
+    REQUIRE(make(volume, '2'));
+    CHECK(lab.opens(volume));
+    CHECK(lab.header(volume).at("keyslots").size() == 1);
+    CHECK(lab.header(volume).at("digests") != first.at("digests"));
+    CHECK(lab.header(volume).at("tokens").at("0") != first.at("tokens").at("0"));
+  }
+  // Without the server it is not made, and the mark stays.
+  REQUIRE(make("served", '2'));
+  lab.stop_server();
+  CHECK_FALSE(make("served", '3'));
+  CHECK_FALSE(lab.opens("served"));
+  lab.start_server("keys");
+  REQUIRE(make("served", '3'));
+  CHECK(lab.opens("served"));
+}
