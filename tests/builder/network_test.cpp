@@ -27,6 +27,16 @@ std::string text_of(const ConfigPart& part, const std::string& path) {
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+void put(const TemporaryFolder& folder, const std::string& path, std::string_view text) {
+  std::filesystem::create_directories(std::filesystem::path(folder.path() + path).parent_path());
+  REQUIRE(write_file(folder.path() + path, as_bytes(text)));
+}
+/// What ingot-network is, below a folder that is the node's root.
+void put_programs(const TemporaryFolder& folder, const ConfigPart& part) {
+  for (const auto& file : part.files)
+    if (file.path.starts_with("/usr/lib/ingot/")) put(folder, file.path, as_text(file.content));
+}
+
 }  // namespace
 
 TEST_CASE("network: without a site a node is closed and networkd is left alone") {
@@ -104,12 +114,7 @@ TEST_CASE("network: a node's own addresses become drop-ins") {
   const auto profile = profile_of("training");
   const auto part = render_network(profile).value();
   const auto folder = TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value();
-  const auto put = [&](const std::string& path, std::string_view text) {
-    std::filesystem::create_directories(std::filesystem::path(folder.path() + path).parent_path());
-    REQUIRE(write_file(folder.path() + path, as_bytes(text)));
-  };
-  for (const auto& file : part.files)
-    if (file.path.starts_with("/usr/lib/ingot/")) put(file.path, as_text(file.content));
+  put_programs(folder, part);
   struct Row {
     const char *name, *addresses, *message;
     std::vector<std::pair<const char*, const char*>> files;
@@ -129,7 +134,7 @@ TEST_CASE("network: a node's own addresses become drop-ins") {
       {"no VTEP", "fabric 10.0.0.31/24\n", "is a VTEP of storage", {}},
   }));
   INFO(row.name);
-  put("/var/lib/ingot/network/addresses", row.addresses);
+  put(folder, "/var/lib/ingot/network/addresses", row.addresses);
   const auto done = run({{"sh", folder.path() + "/usr/lib/ingot/ingot-network", folder.path()}});
   REQUIRE(done);
   CHECK(done->exit_code == (*row.message == '\0' ? 0 : 1));
@@ -152,12 +157,7 @@ TEST_CASE("network: where nobody can write to the node's state, its addresses ar
   CHECK(has(unit, "\nDeviceAllow=/dev/disk/by-partlabel/addresses r\n"));
   CHECK(has(unit, "\nAfter=dev-disk-by\\x2dpartlabel-addresses.device\n"));
   const auto folder = TemporaryFolder::create(std::filesystem::temp_directory_path(), "ingot-test-").value();
-  const auto put = [&](const std::string& path, std::string_view text) {
-    std::filesystem::create_directories(std::filesystem::path(folder.path() + path).parent_path());
-    REQUIRE(write_file(folder.path() + path, as_bytes(text)));
-  };
-  for (const auto& file : part.files)
-    if (file.path.starts_with("/usr/lib/ingot/")) put(file.path, as_text(file.content));
+  put_programs(folder, part);
   const auto told = [&] {
     return run({{"sh", folder.path() + "/usr/lib/ingot/ingot-network", folder.path()}}).value();
   };
@@ -166,14 +166,14 @@ TEST_CASE("network: where nobody can write to the node's state, its addresses ar
     return std::string(as_text(read_file(path, 1u << 16).value()));
   };
   const std::string partition = "/dev/disk/by-partlabel/addresses", zeroes(address_partition_bytes, '\0');
-  put(partition, zeroes);
+  put(folder, partition, zeroes);
   CHECK(told().exit_code == 1);
   CHECK(has(told().error_tail, "no addresses of this node"));
   const std::string text = "fabric 10.0.0.17/24\n";
-  put(partition, text + zeroes.substr(text.size()));
+  put(folder, partition, text + zeroes.substr(text.size()));
   CHECK(told().exit_code == 0);
   CHECK(fabric() == "[Network]\nAddress=10.0.0.17/24\n");
-  put("/var/lib/ingot/network/addresses", "fabric 10.0.0.18/24\n");  // the node's own state is first
+  put(folder, "/var/lib/ingot/network/addresses", "fabric 10.0.0.18/24\n");  // the node's own state is first
   CHECK(told().exit_code == 0);
   CHECK(fabric() == "[Network]\nAddress=10.0.0.18/24\n");
 
