@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <utility>
 
 namespace ingot::rig {
 namespace {
@@ -15,6 +18,8 @@ std::string quoted(std::string text) {
 
 constexpr const char* boot_server = "10.0.2.100";
 constexpr std::size_t first_tap_slot = 8;
+constexpr std::size_t usb_slot = 0x17;
+constexpr std::size_t first_medium_slot = 0x18;
 
 std::string tap_mac(const std::string& tap, std::size_t index) {
   unsigned sum = 0;
@@ -22,7 +27,45 @@ std::string tap_mac(const std::string& tap, std::size_t index) {
   return fmt::format("52:54:00:69:{:02x}:{:02x}", sum & 0xff, index + 1);
 }
 
+/// Behind everything else in the firmware's boot order: no bootindex.
+void add_media(std::vector<std::string>& argv, const std::vector<Medium>& media) {
+  const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
+  if (std::any_of(media.begin(), media.end(), [](const Medium& one) { return one.drive == Medium::Drive::usb; }))
+    add({"-device", fmt::format("qemu-xhci,id=usb,addr=0x{:x}", usb_slot)});
+  for (std::size_t i = 0; i < media.size(); ++i) {
+    add({"-drive", fmt::format("if=none,id=medium{},format=raw,readonly=on,file={}", i, quoted(media[i].file))});
+    switch (media[i].drive) {
+      case Medium::Drive::disk:
+        add({"-device", fmt::format("virtio-blk-pci,drive=medium{},addr=0x{:x}", i, first_medium_slot + i)});
+        break;
+      case Medium::Drive::cd:
+        add({"-device", fmt::format("ide-cd,drive=medium{0},bus=ide.{0}", i)});
+        break;
+      case Medium::Drive::usb:
+        add({"-device", fmt::format("usb-storage,drive=medium{},bus=usb.0,removable=on", i)});
+        break;
+    }
+  }
+}
+
+constexpr std::pair<std::string_view, Medium::Drive> drive_names[] = {
+    {"disk", Medium::Drive::disk}, {"cd", Medium::Drive::cd}, {"usb", Medium::Drive::usb}};
+
 }  // namespace
+
+Result<Medium> parse_medium(std::string_view text) {
+  const auto colon = text.find(':');
+  for (const auto& [name, drive] : drive_names) {
+    if (colon == std::string_view::npos || name != text.substr(0, colon)) continue;
+    Medium medium{drive, std::string(text.substr(colon + 1))};
+    std::error_code ec;
+    if (!std::filesystem::is_regular_file(medium.file, ec))
+      return fail(ErrorCode::missing, fmt::format("no file {}", medium.file),
+                  "give a medium's content as one raw file");
+    return medium;
+  }
+  return fail(ErrorCode::usage, fmt::format("\"{}\" is no medium", text), "give disk:FILE, cd:FILE or usb:FILE");
+}
 
 /// One thread for all virtual CPUs: with more, one runs into code that Linux is patching on another (see boot.cpp).
 /// TCG works everywhere; /dev/kvm may open and then kill guests, so KVM is the user's word.
@@ -76,6 +119,7 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   if (!files.second_disk.empty())
     add({"-drive", fmt::format("if=none,id=disk1,format=raw,file={}", quoted(files.second_disk)), "-device",
          "virtio-blk-pci,drive=disk1,addr=0x7"});
+  add_media(argv, shape.media);
   for (const auto& credential : smbios_credentials) add({"-smbios", "type=11,value=" + quoted(credential)});
   add({"-chardev", fmt::format("file,id=console,path={}", quoted(files.serial)), "-serial", "chardev:console"});
   add({"-display", "none", "-vga", "none", "-monitor", "none", "-no-reboot"});

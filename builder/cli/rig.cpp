@@ -29,6 +29,7 @@ struct RigArguments {
   std::string evidence;
   std::string nonce;
   std::vector<std::string> again;
+  std::vector<std::string> media;
   std::string node_id;
   std::string tamper;
   std::string keys;
@@ -54,6 +55,8 @@ Result<void> complete(RigArguments& arguments, const std::string& scratch) {
   if (!nonce || nonce->empty() || nonce->size() > 64)
     return fail(ErrorCode::usage, "--nonce is not 1 to 64 bytes of hexadecimal", "leave it out to get a random one");
   request.nonce = *nonce;
+  if (arguments.media.size() > 4) return fail(ErrorCode::usage, "more than four --medium");
+  for (const auto& text : arguments.media) request.shape.media.push_back(TRY(rig::parse_medium(text)));
   for (const auto& text : arguments.again) {
     const auto further = parse_hex(text);
     if (!further || further->empty() || further->size() > 64 || arguments.evidence.empty())
@@ -121,8 +124,9 @@ Result<int> run_boot(RigArguments& arguments) {
 
 std::string describe_shape(const RigArguments& arguments) {
   const auto& shape = arguments.request.shape;
-  return fmt::format("QEMU q35, {} MiB, {} vCPUs{}{}, {}", shape.memory_mib, shape.cpus,
+  return fmt::format("QEMU q35, {} MiB, {} vCPUs{}{}{}, {}", shape.memory_mib, shape.cpus,
                      shape.nic ? ", virtio network card" : "", shape.second_disk ? ", second disk" : "",
+                     shape.media.empty() ? "" : fmt::format(", {} media", shape.media.size()),
                      arguments.request.firmware.empty()
                          ? "Debian OVMF with Secure Boot"
                          : std::filesystem::path(arguments.request.firmware).filename().string());
@@ -152,6 +156,9 @@ void add_machine_options(CLI::App* app, const std::shared_ptr<RigArguments>& arg
   app->add_option("--vars", request.vars, "Variable store (VARS.fd); default: the image's");
   add_shape_options(*app, request.shape);
   app->add_option("--tap", request.shape.taps, "A network card on this tap device, which exists; may be repeated")
+      ->take_all();
+  app->add_option("--medium", arguments->media,
+                  "What is put into the machine to be read: disk:FILE, cd:FILE or usb:FILE; may be repeated")
       ->take_all();
   app->add_option("--timeout", request.timeout_seconds, "Seconds to wait for evidence")->capture_default_str();
   app->add_option("--serial", request.serial_log, "File to keep the serial console in");

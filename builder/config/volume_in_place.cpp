@@ -171,17 +171,4 @@ void add_in_place(ConfigPart& part, const Profile& profile) {
 }
 
 }  // namespace detail
-
-VolumeKeyNeeds in_place_needs(const Profile& profile) {
-  VolumeKeyNeeds needs;
-  const auto& volumes = profile.volumes;
-  if (std::any_of(volumes.begin(), volumes.end(), detail::is_made_in_place))
-    for (const auto* path : {"/usr/bin/base64", "/usr/bin/bash", "/usr/bin/dd", "/usr/bin/head", "/usr/bin/rm",
-                             "/usr/bin/systemd-cryptenroll", "/usr/bin/truncate", "/usr/sbin/cryptsetup"})
-      needs.files.emplace_back(path);
-  if (std::any_of(volumes.begin(), volumes.end(), [](const Volume& volume) { return volume.integrity; }))
-    needs.modules = {"dm_integrity", "authenc", "hmac", "sha256_generic"};
-  return needs;
-}
-
 }  // namespace ingot::builder

@@ -21,15 +21,6 @@ constexpr std::string_view unit_folder = "/usr/lib/systemd/system";
 constexpr std::string_view providers_folder = "/usr/lib/ingot/key-providers";
 constexpr std::string_view program = "/usr/lib/ingot/volume-key";
 
-/// Drivers of network cards, where the kernel has them; those of kernel.modules come beside them.
-constexpr std::string_view network_modules[] = {
-    "af_packet", "8021q",     "bonding", "virtio_net", "e1000e", "igb", "igc",       "ixgbe",   "i40e",        "ice",
-    "mlx4_en",   "mlx5_core", "bnxt_en", "tg3",        "ena",    "gve", "hv_netvsc", "vmxnet3", "xen_netfront"};
-/// Of key files: disks and drives of hypervisors and BMCs, USB sticks, and their file systems, where the kernel has
-/// them.
-constexpr std::string_view media_modules[] = {"sd_mod",   "sr_mod",   "isofs", "vfat",
-                                              "xhci_pci", "ehci_pci", "uas",   "usb_storage"};
-
 /// crypttab(5): systemd-cryptsetup connects and reads the key. One connection is one run of volume-key.
 constexpr std::string_view socket_unit = R"([Unit]
 Description=Key of the volume {0}
@@ -98,15 +89,6 @@ constexpr std::string_view media_unit_name = "ingot-key-media.service";
 
 /// No name is looked up, nothing but HTTP is spoken, and no attempt takes long: clevis sets no limits of its own.
 constexpr std::string_view curl_settings = "connect-timeout = 5\nmax-time = 20\nproto = \"=http\"\nnoproxy = \"*\"\n";
-
-bool any_has_shares(const Profile& profile) {
-  return std::any_of(profile.volumes.begin(), profile.volumes.end(), detail::has_shares);
-}
-/// A share of a volume's key is the provider's, and not the whole key the TPM's.
-bool asks(const Profile& profile, KeyProvider provider) {
-  return std::any_of(profile.volumes.begin(), profile.volumes.end(),
-                     [&](const Volume& volume) { return detail::has_shares(volume) && volume.is_held_by(provider); });
-}
 
 void add_provider(ConfigPart& part, KeyProvider provider, std::string_view script) {
   add_file(part, fmt::format("{}/{}", providers_folder, detail::provider_word(provider)), script, 0755);
@@ -210,6 +192,13 @@ std::string_view provider_word(KeyProvider provider) {
 }
 
 bool has_shares(const Volume& volume) { return volume.key != std::vector{KeyProvider::tpm}; }
+bool any_has_shares(const Profile& profile) {
+  return std::any_of(profile.volumes.begin(), profile.volumes.end(), has_shares);
+}
+bool asks(const Profile& profile, KeyProvider provider) {
+  return std::any_of(profile.volumes.begin(), profile.volumes.end(),
+                     [&](const Volume& volume) { return has_shares(volume) && volume.is_held_by(provider); });
+}
 std::string_view key_token_type(const Volume& volume) {
   if (!has_shares(volume)) return "systemd-tpm2";
   return volume.key == std::vector{KeyProvider::tang} ? "clevis" : "ingot-key";
@@ -234,27 +223,4 @@ void add_volume_keys(ConfigPart& part, const Profile& profile) {
 }
 
 }  // namespace detail
-
-VolumeKeyNeeds volume_key_needs(const Profile& profile) {
-  VolumeKeyNeeds needs;
-  if (!any_has_shares(profile)) return needs;
-  const auto add = [](std::vector<std::string>& list, auto&&... names) { (list.emplace_back(names), ...); };
-  add(needs.files, "/usr/bin/bash", "/usr/bin/jose", "/usr/bin/mktemp", "/usr/bin/sleep", "/usr/bin/truncate",
-      "/usr/sbin/cryptsetup");
-  if (asks(profile, KeyProvider::tpm)) add(needs.files, "/usr/bin/rm", "/usr/bin/tpm2");
-  if (asks(profile, KeyProvider::file)) {
-    add(needs.files, "/usr/bin/basenc", "/usr/bin/rmdir", "/usr/bin/sha256sum", "/usr/bin/stat", "/usr/bin/umount",
-        "/usr/sbin/blkid", "/usr/lib/udev/cdrom_id", "/usr/lib/udev/rules.d/60-cdrom_id.rules");
-    needs.modules.insert(needs.modules.end(), std::begin(media_modules), std::end(media_modules));
-  }
-  if (asks(profile, KeyProvider::tang)) {
-    add(needs.files, "/usr/bin/curl", "/usr/bin/clevis-decrypt-tang", "/usr/bin/clevis-encrypt-tang",
-        "/usr/bin/networkctl", "/usr/lib/systemd/systemd-networkd", "/usr/lib/systemd/systemd-networkd-wait-online",
-        "/usr/lib/udev/rules.d/75-net-description.rules", "/usr/lib/udev/rules.d/80-net-setup-link.rules");
-    add(needs.units, "systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service");
-    needs.modules.insert(needs.modules.end(), std::begin(network_modules), std::end(network_modules));
-  }
-  return needs;
-}
-
 }  // namespace ingot::builder

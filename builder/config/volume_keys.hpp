@@ -11,6 +11,9 @@ namespace ingot::builder::detail {
 /// Its key is made of the shares of its providers, by volume-key. False for a volume whose key the TPM alone holds:
 /// systemd-repart and systemd-cryptsetup do all of that one.
 bool has_shares(const Volume& volume);
+bool any_has_shares(const Profile& profile);
+/// A share of a volume's key is the provider's, and not the whole key the TPM's.
+bool asks(const Profile& profile, KeyProvider provider);
 /// As scripts and headers have it.
 std::string_view provider_word(KeyProvider provider);
 /// Type of the token that the volume's key slot has, whoever holds the key.

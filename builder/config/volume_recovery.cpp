@@ -96,19 +96,3 @@ std::string recovery_units(const Profile& profile) {
 }
 
 }  // namespace ingot::builder::detail
-
-namespace ingot::builder {
-
-std::vector<std::string> initrd_volume_tools(const Profile& profile) {
-  std::vector<std::string> tools;
-  if (std::any_of(profile.volumes.begin(), profile.volumes.end(),
-                  [](const Volume& volume) { return volume.filesystem == VolumeFilesystem::xfs; }))
-    tools.emplace_back("/usr/sbin/mkfs.xfs");
-  // A header that `ingot seal` made gets another key slot, too.
-  if (profile.has_recovery() || profile.asks_tpm())
-    tools.insert(tools.end(), {"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"});
-  if (profile.has_recovery()) tools.insert(tools.end(), {"/usr/bin/openssl", "/usr/sbin/cryptsetup"});
-  return tools;
-}
-
-}  // namespace ingot::builder

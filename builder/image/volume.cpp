@@ -11,7 +11,6 @@
 #include "../profile/reader.hpp"
 #include "ingot/base/descriptor.hpp"
 #include "ingot/codec/event_data.hpp"
-#include "ingot/codec/luks_header.hpp"
 #include "ingot/crypto/random.hpp"
 
 namespace ingot::builder {
@@ -79,30 +78,35 @@ Result<void> check_name(const codec::Gpt& gpt, const std::string& name) {
   return {};
 }
 
+Result<void> check_maker(const NodeVolume& volume) {
+  switch (volume.maker) {
+    case VolumeMaker::any:
+      return {};
+    case VolumeMaker::shares:
+      return fail(ErrorCode::unsupported, fmt::format("the key of \"{}\" is not the TPM's alone", volume.name),
+                  "let the node make it: volumes are sealed before where the TPM alone opens them");
+    case VolumeMaker::in_place:
+      return fail(ErrorCode::unsupported,
+                  fmt::format("\"{}\" has integrity, or is erased on a redeployment: the node makes it", volume.name),
+                  "seal volumes without these before; volumes.md says what each is for");
+  }
+  return fail(ErrorCode::internal, "a maker of volumes that is none");
+}
+
 /// systemd-repart knows volumes by type and order alone: one that is left out would be made by the node in the place of
 /// another.
 Result<void> check_order(const codec::Gpt& gpt, const Baseline& baseline, const std::string& name) {
-  std::vector<std::string> names;
-  for (const auto& setting : baseline.settings) {
-    if (setting.area != SettingArea::volume) continue;
-    names.push_back(setting.name);
-    if (setting.name == name && setting.value.find("systemd-tpm2") == std::string::npos)
-      return fail(ErrorCode::unsupported, fmt::format("the key of \"{}\" is not the TPM's alone", name),
-                  "let the node make it: volumes are sealed before where the TPM alone opens them");
-    const bool is_made_in_place = setting.value.find("+hmac") != std::string::npos ||
-                                  setting.value.find(codec::luks_erased_fact) != std::string::npos;
-    if (setting.name == name && is_made_in_place)
-      return fail(ErrorCode::unsupported,
-                  fmt::format("\"{}\" has integrity, or is erased on a redeployment: the node makes it", name),
-                  "seal volumes without these before; volumes.md says what each is for");
-  }
+  const auto& volumes = baseline.volumes;
+  for (const auto& volume : volumes)
+    if (volume.name == name) TRY(check_maker(volume));
   const auto made = static_cast<std::size_t>(std::ranges::count(gpt.partitions, codec::ingot_volume_type,
                                                                 [](const auto& partition) { return partition.type; }));
-  if (names.empty() || (made < names.size() && names[made] == name)) return {};
   const auto image = fmt::format("{} version {}", baseline.profile, baseline.version);
-  if (made >= names.size())
-    return fail(ErrorCode::usage, fmt::format("the disk has all {} volumes of {}", names.size(), image));
-  return fail(ErrorCode::usage, fmt::format("the next volume of {} is \"{}\", not \"{}\"", image, names[made], name),
+  if (made >= volumes.size())
+    return fail(ErrorCode::usage, fmt::format("the disk has all {} volumes of {}", volumes.size(), image));
+  if (volumes[made].name == name) return {};
+  return fail(ErrorCode::usage,
+              fmt::format("the next volume of {} is \"{}\", not \"{}\"", image, volumes[made].name, name),
               "seal all volumes of the profile, in its order");
 }
 

@@ -147,11 +147,7 @@ Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   build.progress.step("initrd", "systemd, udev, veritysetup, cryptsetup, repart and modules of the base tree");
   StepInputs inputs("initrd");
   inputs.add("base", base.digest).add("format", "4");
-  auto needs = volume_key_needs(build.profile);
-  for (auto& path : initrd_volume_tools(build.profile)) needs.files.push_back(std::move(path));
-  auto more = in_place_needs(build.profile);
-  for (auto& path : more.files) needs.files.push_back(std::move(path));
-  for (auto& name : more.modules) needs.modules.push_back(std::move(name));
+  auto needs = initrd_volume_needs(build.profile);
   const InitrdOptions options{build.profile.kernel.modules, std::move(needs.files), std::move(needs.units),
                               std::move(needs.modules)};
   for (const auto& name : options.extra_modules) inputs.add("module", name);
@@ -267,6 +263,7 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   baseline.generation = build.profile.generation;
   baseline.root_hash = to_hex(build.verity.root_hash);
   baseline.settings = settings;
+  baseline.volumes = node_volumes(build.profile);
   baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
   const auto statement = codec::encode_baseline_statement(baseline);

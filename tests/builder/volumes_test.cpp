@@ -205,9 +205,12 @@ TEST_CASE("volumes: a recovery key is made before anything is open, and nothing 
   for (const std::string name : {"state", "models"})
     CHECK(file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@" + name + ".service.d/ingot.conf")
               .find(" ingot-recovery-key-state.service") != std::string::npos);
-  CHECK(initrd_volume_tools(profile).size() == 4);
+  CHECK(initrd_volume_needs(profile).files == std::vector<std::string>{"/usr/bin/openssl", "/usr/bin/rm",
+                                                                       "/usr/bin/systemd-cryptenroll",
+                                                                       "/usr/sbin/cryptsetup"});
+  CHECK(node_volumes(profile).back() == NodeVolume{"models", VolumeMaker::any});
   const auto without = folder.load(top + models + "recovery = false\n").value();
-  CHECK(initrd_volume_tools(without) == std::vector<std::string>{"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"});
+  CHECK(initrd_volume_needs(without).files == std::vector<std::string>{"/usr/bin/rm", "/usr/bin/systemd-cryptenroll"});
   const auto part_without = render_initrd_volumes(without).value();
   for (const auto& file : part_without.files) CHECK(file.path.find("recovery") == std::string::npos);
 }
@@ -264,11 +267,14 @@ TEST_CASE("volumes: with integrity, or made anew with each image, they are made 
   CHECK(file_of(part, units + "systemd-cryptsetup@state.service.d/ingot.conf")
             .find("After=ingot-volumes.service ingot-make-state.service ingot-make-models.service ") !=
         std::string::npos);
-  const auto needs = in_place_needs(profile);
+  for (const auto& volume : node_volumes(profile)) CHECK(volume.maker == VolumeMaker::in_place);
+  const auto needs = initrd_volume_needs(profile);
   for (const std::string module : {"dm_integrity", "authenc"})
     CHECK(std::find(needs.modules.begin(), needs.modules.end(), module) != needs.modules.end());
   CHECK(std::find(needs.files.begin(), needs.files.end(), "/usr/bin/bash") != needs.files.end());
-  CHECK(in_place_needs(folder.complete(top + models)).files.empty());
+  const auto without = initrd_volume_needs(folder.complete(top + models));
+  CHECK(std::find(without.files.begin(), without.files.end(), "/usr/bin/dd") == without.files.end());
+  CHECK(without.modules.empty());
   // systemd-repart takes the mark from the system's image.
   const auto mark = file_of(render_storage(profile).value(), "/usr/lib/ingot/volume-reserved");
   CHECK(mark.size() == 4096);
@@ -284,7 +290,7 @@ TEST_CASE("volumes: on xfs, which mkfs.xfs of the image makes") {
   CHECK(has_line(file_of(part, "/usr/lib/ingot/repart.d/01-models.conf"), "Format=xfs"));
   CHECK(has_line(file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf"),
                  "ExecStartPost=/usr/lib/systemd/systemd-makefs xfs /dev/mapper/models"));
-  const auto tools = initrd_volume_tools(profile);
+  const auto tools = initrd_volume_needs(profile).files;
   CHECK(std::find(tools.begin(), tools.end(), "/usr/sbin/mkfs.xfs") != tools.end());
   const auto mount = render_storage(profile).value().fstab.at(0);
   CHECK(mount.starts_with("/dev/mapper/models /srv/models xfs nosuid,nodev,noexec,"));

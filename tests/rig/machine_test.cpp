@@ -53,6 +53,31 @@ TEST_CASE("machine: a raw disk is never written to, an overlay is") {
   CHECK(has(rig::machine_command({}, {}, node), "if=none,id=disk0,format=qcow2,file=/node/disk.qcow2"));
 }
 
+TEST_CASE("machine: media are read only, start nothing and move nothing") {
+  const auto plain = rig::machine_command({}, {}, files());
+  rig::MachineShape shape;
+  using Drive = rig::Medium::Drive;
+  shape.media = {{Drive::usb, "/a,b.img"}, {Drive::cd, "/c.iso"}, {Drive::disk, "/d.img"}};
+  const auto argv = rig::machine_command(shape, {}, files());
+  for (const auto& word : plain) CHECK(has(argv, word));
+  for (const auto* word : {"if=none,id=medium0,format=raw,readonly=on,file=/a,,b.img", "qemu-xhci,id=usb,addr=0x17",
+                           "usb-storage,drive=medium0,bus=usb.0,removable=on", "ide-cd,drive=medium1,bus=ide.1",
+                           "virtio-blk-pci,drive=medium2,addr=0x1a"})
+    CHECK(has(argv, word));
+  shape.media = {{Drive::cd, "/c.iso"}};
+  for (const auto& word : rig::machine_command(shape, {}, files())) CHECK(word.find("usb") == std::string::npos);
+}
+
+TEST_CASE("machine: media as the command line has them") {
+  const auto refused = [](const char* text) { return rig::parse_medium(text).error().code; };
+  for (const auto* text : {"", "disk", "/dev/null", "tape:/etc/passwd", ":/etc/passwd"})
+    CHECK(refused(text) == ErrorCode::usage);
+  for (const auto* text : {"disk:", "usb:/dev", "cd:/nowhere"}) CHECK(refused(text) == ErrorCode::missing);
+  const auto medium = rig::parse_medium("cd:/etc/passwd").value();
+  CHECK(medium.drive == rig::Medium::Drive::cd);
+  CHECK(medium.file == "/etc/passwd");
+}
+
 TEST_CASE("machine: commas in paths and credentials stay what they are") {
   auto odd = files();
   odd.disk = "/a,b/disk.raw";

@@ -141,7 +141,7 @@ class KeyLab {
       REQUIRE(write_file(path, one.content));
       std::filesystem::permissions(path, static_cast<std::filesystem::perms>(one.mode));
     }
-    keep_to_needs(builder::volume_key_needs(profile));
+    keep_to_needs(builder::initrd_volume_needs(profile));
   }
   /// That, and a disk with room for the volumes.
   void cast(const Volumes& volumes, const std::string& print) {
@@ -219,7 +219,7 @@ class KeyLab {
 
  private:
   /// The providers of TPM and file find what the image's initrd has for them, and no other program.
-  void keep_to_needs(const builder::VolumeKeyNeeds& needs) const {
+  void keep_to_needs(const builder::InitrdNeeds& needs) const {
     const std::string everything = "PATH=/usr/sbin:/usr/bin";
     std::filesystem::create_directories(file("initrd/needs"));
     auto paths = needs.files;

@@ -18,8 +18,8 @@ namespace {
 
 using Command = std::vector<std::string>;
 
-/// The site's baseline, for the disk in the TPM's folder.
-Baseline baseline_of_disk(const Tpm& tpm, const SealingSite& site) {
+/// The site's baseline, for the disk in the TPM's folder and volumes that anybody makes.
+Baseline baseline_of_disk(const Tpm& tpm, const SealingSite& site, const std::vector<std::string>& volumes) {
   auto image = site.image;
   const auto data = codec::gpt_event_data(*file_source(tpm.file("disk")).value()).value();
   image.events.push_back({5,
@@ -30,6 +30,7 @@ Baseline baseline_of_disk(const Tpm& tpm, const SealingSite& site) {
                           {},
                           {},
                           GptMeaning{data, {codec::ingot_volume_type}}});
+  for (const auto& name : volumes) image.volumes.push_back({name, VolumeMaker::any});
   return image;
 }
 
@@ -59,7 +60,7 @@ TEST_CASE("seal: volumes on the disk itself are opened on the first boot, which 
   site.boot(tpm);
   tpm.make_srk("ecc256:aes128cfb");
   cast(tpm, profile_with_volumes());
-  site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline_of_disk(tpm, site)));
+  site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline_of_disk(tpm, site, {"state", "models"})));
   const auto before = content(tpm);
 
   const auto state = nlohmann::json::parse(output_of(seal_onto_disk(tpm, "state", "64MiB")));
@@ -97,7 +98,7 @@ TEST_CASE("seal: a disk that a volume cannot be put onto is left alone") {
   const SealingSite site(tpm);
   tpm.make_srk("ecc256:aes128cfb");
   cast(tpm, profile_with_volumes());
-  const auto baseline = baseline_of_disk(tpm, site);
+  const auto baseline = baseline_of_disk(tpm, site, {"models", "state", "more"});
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline));
   const auto refused = [&](const Command& command, int exit_code, const std::string& message) {
     const auto before = last_change(tpm);
@@ -131,15 +132,20 @@ TEST_CASE("seal: a disk that a volume cannot be put onto is left alone") {
   }
 
   auto ordered = baseline;
-  for (const auto* name : {"state", "models"})
-    ordered.settings.push_back({SettingArea::volume, name, "slots systemd-tpm2", "", "", ""});
+  std::swap(ordered.volumes.at(0), ordered.volumes.at(1));
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
   refused(seal_onto_disk(tpm, "models", "64MiB"), 3,
           "the next volume of training version 1 is \"state\", not \"models\"");
   refused(seal_onto_disk(tpm, "scratch", "64MiB"), 3, "is \"state\", not \"scratch\"");
-  ordered.settings.front().value = "slots clevis";
+  for (const auto& [maker, message] : {std::pair{VolumeMaker::shares, "the key of \"state\" is not the TPM's alone"},
+                                       std::pair{VolumeMaker::in_place, "\"state\" has integrity, or is erased"}}) {
+    ordered.volumes.front().maker = maker;
+    site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
+    refused(seal_onto_disk(tpm, "state", "64MiB"), 2, message);
+  }
+  ordered.volumes.clear();
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(ordered));
-  refused(seal_onto_disk(tpm, "state", "64MiB"), 2, "the key of \"state\" is not the TPM's alone");
+  refused(seal_onto_disk(tpm, "state", "64MiB"), 3, "the disk has all 0 volumes of training version 1");
   site.write(tpm, "baseline.json", codec::encode_baseline_statement(baseline));
 
   const auto good = seal_onto_disk(tpm, "models", "64MiB");
@@ -208,7 +214,7 @@ TEST_CASE("seal: a disk that takes no more in the middle still has the table tha
   const Tpm tpm;
   const SealingSite site(tpm);
   cast(tpm, profile_with_volumes());
-  const auto baseline = baseline_of_disk(tpm, site);
+  const auto baseline = baseline_of_disk(tpm, site, {"models"});
   const auto disk = file_source(tpm.file("disk")).value();
   const auto place = builder::place_volume(*disk, baseline, {"models", "64MiB"}).value();
   const auto table = [&] { return codec::decode_gpt(*disk).value().partitions.size(); };

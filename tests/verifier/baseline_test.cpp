@@ -58,6 +58,23 @@ TEST_CASE("baseline statement: settings are kept, and each area has a name") {
   CHECK(damaged([](auto& settings) { settings = "none"; }));
 }
 
+TEST_CASE("baseline statement: volumes are kept in their order, with who can make them") {
+  auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
+  CHECK(baseline.volumes.empty());
+  baseline.volumes = {{"state", VolumeMaker::in_place}, {"models", VolumeMaker::any}, {"a", VolumeMaker::shares}};
+  const auto text = codec::encode_baseline_statement(baseline);
+  CHECK(codec::decode_baseline_statement(as_bytes(text)).value() == baseline);
+  for (const nlohmann::json& wrong :
+       {nlohmann::json("none"), nlohmann::json::array({{{"name", "a"}}}), nlohmann::json::array({{{"maker", "any"}}}),
+        nlohmann::json::array({{{"name", "a"}, {"maker", "nobody"}}}),
+        nlohmann::json::array({{{"name", "a"}, {"maker", "any"}, {"size", 1}}})}) {
+    INFO(wrong);
+    auto document = nlohmann::json::parse(text);
+    document["predicate"]["volumes"] = wrong;
+    CHECK_FALSE(codec::decode_baseline_statement(bytes(document)));
+  }
+}
+
 TEST_CASE("baseline statement: a generation is kept; releases from before there were any have none") {
   auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
   CHECK(baseline.generation == 0);

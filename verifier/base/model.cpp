@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "ingot/model/baseline.hpp"
 #include "ingot/model/event.hpp"
 #include "ingot/model/finding.hpp"
 #include "ingot/model/release.hpp"
@@ -212,6 +213,25 @@ std::string to_text(SettingArea area) {
 
 std::optional<SettingArea> parse_setting_area(std::string_view text) {
   for (const auto& [value, name] : area_names)
+    if (name == text) return value;
+  return std::nullopt;
+}
+
+namespace {
+
+constexpr std::array<std::pair<VolumeMaker, std::string_view>, 3> maker_names = {
+    {{VolumeMaker::any, "any"}, {VolumeMaker::shares, "shares"}, {VolumeMaker::in_place, "in-place"}}};
+
+}  // namespace
+
+std::string to_text(VolumeMaker maker) {
+  for (const auto& [value, name] : maker_names)
+    if (value == maker) return std::string(name);
+  return {};
+}
+
+std::optional<VolumeMaker> parse_volume_maker(std::string_view text) {
+  for (const auto& [value, name] : maker_names)
     if (name == text) return value;
   return std::nullopt;
 }

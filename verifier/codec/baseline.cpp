@@ -17,6 +17,7 @@ constexpr std::size_t phase_cap = 64;
 constexpr std::size_t alternative_cap = 4096;
 constexpr std::size_t partition_type_cap = 64;
 constexpr std::size_t setting_cap = 65536;  // a firewall's rules are one each
+constexpr std::size_t volume_cap = 128;     // as many as a partition table has entries
 
 // --- digests and PCR values
 
@@ -223,6 +224,28 @@ Result<std::vector<Setting>> decode_settings(const json::Value& predicate) {
   return settings;
 }
 
+// --- volumes
+
+json::Value encode_volumes(const std::vector<NodeVolume>& volumes) {
+  auto out = json::Value::array();
+  for (const auto& volume : volumes) out.push_back({{"name", volume.name}, {"maker", to_text(volume.maker)}});
+  return out;
+}
+
+/// Images without volumes have no such member.
+Result<std::vector<NodeVolume>> decode_volumes(const json::Value& predicate) {
+  std::vector<NodeVolume> volumes;
+  if (json::find(predicate, "volumes") == nullptr) return volumes;
+  for (const auto& one : *TRY(json::array(predicate, "volumes", volume_cap))) {
+    TRY(json::only(one, {"name", "maker"}));
+    const auto word = TRY(json::text(one, "maker"));
+    const auto maker = parse_volume_maker(word);
+    if (!maker) return fail(ErrorCode::malformed, fmt::format("\"{}\" makes no volumes", word));
+    volumes.push_back({TRY(json::text(one, "name")), *maker});
+  }
+  return volumes;
+}
+
 }  // namespace
 
 std::string encode_baseline_statement(const Baseline& baseline) {
@@ -238,6 +261,7 @@ std::string encode_baseline_statement(const Baseline& baseline) {
                         {"pcrs", encode_pcrs(baseline.pcrs)},
                         {"phases", encode_phases(baseline.phases)}};
   if (!baseline.settings.empty()) predicate["settings"] = encode_settings(baseline.settings);
+  if (!baseline.volumes.empty()) predicate["volumes"] = encode_volumes(baseline.volumes);
   if (baseline.generation != 0) predicate["generation"] = baseline.generation;
   if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
   return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
@@ -247,7 +271,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
   TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
                                             "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs",
-                                            "phases", "settings", "generation"}));
+                                            "phases", "settings", "generation", "volumes"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
@@ -263,6 +287,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   baseline.pcrs = TRY_IN("baseline", decode_pcrs(predicate));
   baseline.phases = TRY_IN("baseline", decode_phases(predicate));
   baseline.settings = TRY_IN("baseline", decode_settings(predicate));
+  baseline.volumes = TRY_IN("baseline", decode_volumes(predicate));
   return baseline;
 }
 

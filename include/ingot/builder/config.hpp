@@ -6,6 +6,7 @@
 
 #include "ingot/base/result.hpp"
 #include "ingot/builder/tree.hpp"
+#include "ingot/model/baseline.hpp"
 #include "ingot/model/profile.hpp"
 #include "ingot/model/setting.hpp"
 
@@ -47,19 +48,17 @@ ConfigPart render_swap(const Profile& profile);
 /// systemd-repart, crypttab, units. Nothing without volumes. builder/config/volumes.md says what happens when.
 /// Error (internal) when complete_recovery() was not called before.
 Result<ConfigPart> render_initrd_volumes(const Profile& profile);
-/// Programs of the base tree that these units start and that an initrd does not have anyway.
-std::vector<std::string> initrd_volume_tools(const Profile& profile);
 /// Where the units have ingot-agent, in the initrd as in the system.
 inline constexpr std::string_view initrd_agent_path = "/usr/lib/ingot/ingot-agent";
-/// What the initrd takes of the base tree for volumes whose key others than the TPM alone hold; nothing without one.
-struct VolumeKeyNeeds {
+/// What the initrd takes of the base tree to make and open volumes, beside what each initrd has. Sorted, each once.
+struct InitrdNeeds {
   std::vector<std::string> files;    ///< all of them are needed, with their libraries
   std::vector<std::string> units;    ///< of systemd
-  std::vector<std::string> modules;  ///< drivers and file systems, as far as the kernel has them
+  std::vector<std::string> modules;  ///< drivers, file systems and ciphers, as far as the kernel has them
 };
-VolumeKeyNeeds volume_key_needs(const Profile& profile);
-/// The same for volumes with integrity, or that are made anew with each image.
-VolumeKeyNeeds in_place_needs(const Profile& profile);
+InitrdNeeds initrd_volume_needs(const Profile& profile);
+/// The volumes as the baseline has them.
+std::vector<NodeVolume> node_volumes(const Profile& profile);
 /// [shipping] and [collector]: the node's TLS identity, journal upload, queue notices; on the collector nginx,
 /// journal-remote, sudo_logsrvd and alerts. Format and names: builder/config/shipping.md. Error (internal) when
 /// complete_shipping() was not called before.

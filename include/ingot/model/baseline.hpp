@@ -69,6 +69,21 @@ struct FileDigest {
   bool operator==(const FileDigest&) const = default;
 };
 
+/// Who can make a volume. Closed set; text form in base/model.cpp.
+enum class VolumeMaker {
+  any,       ///< the node on its first boot, or `ingot seal` before there is a node
+  shares,    ///< the node alone: others than its TPM have shares of the key
+  in_place,  ///< the node alone: the volume has integrity, or each image makes it anew
+};
+std::string to_text(VolumeMaker maker);
+std::optional<VolumeMaker> parse_volume_maker(std::string_view text);
+
+struct NodeVolume {
+  std::string name;  ///< of its partition
+  VolumeMaker maker{};
+  bool operator==(const NodeVolume&) const = default;
+};
+
 /// What one release of one profile measures and contains.
 struct Baseline {
   std::string profile;  ///< the profile's name
@@ -96,6 +111,8 @@ struct Baseline {
   };
   std::vector<PhaseValue> phases;
   std::vector<Setting> settings;  ///< what must be in force on the running node; not measured, self-reported
+  /// Encrypted volumes, in the order in which they lie on the disk.
+  std::vector<NodeVolume> volumes;
 
   bool operator==(const Baseline&) const = default;
 };

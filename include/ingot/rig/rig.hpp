@@ -12,6 +12,19 @@
 
 namespace ingot::rig {
 
+/// A disk or disc with content that somebody puts into the machine. It can only be read.
+struct Medium {
+  enum class Drive {
+    disk,  ///< a virtio disk, as a hypervisor gives one
+    cd,    ///< a disc in a SATA drive
+    usb,   ///< a stick on an xHCI controller
+  };
+  Drive drive{};
+  std::string file;  ///< raw content
+};
+/// "disk:FILE", "cd:FILE" or "usb:FILE". Errors: usage, missing.
+Result<Medium> parse_medium(std::string_view text);
+
 /// Everything that PCR 0-3 depend on.
 struct MachineShape {
   std::uint64_t memory_mib = 2048;
@@ -23,6 +36,7 @@ struct MachineShape {
   /// One virtio network card without option ROM on each of these tap devices, which exist and which nobody else uses
   /// (in a network namespace of the caller's, say).
   std::vector<std::string> taps = {};
+  std::vector<Medium> media = {};  ///< at most four
 };
 
 enum class BootEnd {
