@@ -53,6 +53,14 @@ Result<int> run_build(BuildArguments& arguments) {
   const auto summary = TRY(builder::build(profile, options, progress));
   progress.finish();
   const auto& baseline = summary.baseline;
+  if (!options.request.empty()) {
+    say(fmt::format("request: {} version {} in {}, id {}", baseline.profile, baseline.version, options.request,
+                    summary.request_id));
+    say("next, where the keys are: ingot sign answer REQUEST --id ID --keys KEYS --out ANSWER");
+    if (arguments.json)
+      print(nlohmann::json{{"request", options.request}, {"id", summary.request_id}}.dump(2) + "\n");
+    return exit_ok;
+  }
   say(fmt::format("cast: {} version {} in {}, root hash {}", baseline.profile, baseline.version, summary.out,
                   baseline.root_hash));
   if (arguments.json)
@@ -72,7 +80,8 @@ void add_build(CLI::App& app, Action& action) {
   auto* build = app.add_subcommand("build", "Cast a profile: signed UKI, disk image, baseline, SBOM");
   build->footer(
       "Example: ingot build profiles/inference.toml --keys keys --out out/inference\n"
-      "The first build writes a lock file beside the profile; later builds obey it.");
+      "The first build writes a lock file beside the profile; later builds obey it.\n"
+      "Keys on another machine: --sign-later REQUEST, then `ingot sign answer`, then --finish ANSWER.");
   auto arguments = std::make_shared<BuildArguments>();
   auto& options = arguments->options;
   options.cache = default_cache();
@@ -90,6 +99,9 @@ void add_build(CLI::App& app, Action& action) {
       ->capture_default_str();
   build->add_option("--agent", arguments->agent, "ingot-agent for the image; default: the one beside ingot");
   build->add_flag("--compress", options.compress, "Write disk.raw.zst as well");
+  auto* later = build->add_option("--sign-later", options.request,
+                                  "File for a signing request: --keys has no private keys, nothing else is made");
+  build->add_option("--finish", options.answer, "Answer of `ingot sign answer` to that request")->excludes(later);
   build->add_flag("--plan", arguments->plan, "Print the steps and their inputs, run nothing");
   build->add_flag("--json", arguments->json, "Result as JSON on standard output");
   build->callback([=, &action] { action = [arguments] { return run_build(*arguments); }; });

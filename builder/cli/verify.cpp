@@ -148,6 +148,19 @@ Result<int> verify_boot(const VerifyArguments& arguments) {
   return deliver_verdict(verdict, arguments.json);
 }
 
+/// Who signs the provenance is in the baseline: the folder's key alone is nobody's.
+Result<crypto::PublicKey> provenance_key(const std::string& folder, const Baseline& baseline,
+                                         const crypto::PublicKey& key) {
+  if (baseline.provenance_key.empty()) return key;
+  const auto path = folder + builder::output::provenance_key;
+  const auto pem = TRY(read_file(path, 64u << 10));
+  auto found = TRY_IN(path, crypto::PublicKey::from_pem(as_text(pem)));
+  if (found.key_id() == baseline.provenance_key) return found;
+  return fail(ErrorCode::crypto,
+              fmt::format("{} is the key {}; the baseline names {}", path, found.key_id(), baseline.provenance_key),
+              "somebody replaced it: take the image from where it was built");
+}
+
 Result<int> verify_image(const VerifyArguments& arguments) {
   const std::string folder = arguments.image + "/";
   const std::string baseline_path =
@@ -161,7 +174,7 @@ Result<int> verify_image(const VerifyArguments& arguments) {
            TRY(read_file(folder + builder::output::vars, codec::variable_store_size_cap_bytes)))))
     if (variable.name == "db") db = std::move(variable.data);
   auto findings = TRY(check::check_image(image, baseline, db));
-  const auto artifacts = TRY(load_provenance(folder + builder::output::provenance, key));
+  const auto artifacts = TRY(load_provenance(folder + builder::output::provenance, TRY(provenance_key(folder, baseline, key))));
   const auto changed =
       TRY(check::check_artifacts(artifacts, [&](const std::string& name) { return file_source(folder + name); }));
   findings.insert(findings.end(), changed.begin(), changed.end());

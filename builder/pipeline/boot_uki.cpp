@@ -45,13 +45,18 @@ Result<UkiParts> boot_parts(const Tree& base, const std::string& stub) {
   return parts;
 }
 
+Result<SharedSource> append_archive(const SharedSource& initrd, const SharedSource& archive) {
+  const std::uint64_t at = (initrd->size() + 3) / 4 * 4;
+  return joined_source({{0, initrd}, {at, archive}}, at + archive->size());
+}
+
 Result<void> make_signed_uki(UkiParts parts, PcrPolicy policy, const signer::KeyFolder& keys,
                              const std::string& out_path) {
-  const auto db = TRY(signer::SigningKey::load(keys.key("db"), keys.certificate("db")));
+  const auto db = TRY(keys.load("db"));
   parts.pcr_public_key_pem.clear();
   parts.pcr_signature_json.clear();
   if (policy == PcrPolicy::signed_by_pcr_key) {
-    const auto key = TRY(signer::SigningKey::load(keys.key("pcr")));
+    const auto key = TRY(keys.load("pcr"));
     parts.pcr_public_key_pem = key.public_key().pem();
     parts.pcr_signature_json = TRY(policy_signature(parts, key));
   }

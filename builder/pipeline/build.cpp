@@ -15,6 +15,7 @@
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/release.hpp"
 #include "ingot/builder/segment.hpp"
+#include "ingot/builder/signing.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/ruleset.hpp"
@@ -113,15 +114,6 @@ Result<void> make_root(Build& build, const Tree& tree) {
   return write_file(build.out.file(output::root_hash), as_bytes(to_hex(build.verity.root_hash) + "\n"));
 }
 
-/// One more cpio behind the others: the kernel unpacks them all (Linux, Documentation/driver-api/early-userspace/
-/// buffer-format.rst; archives start at multiples of 4 bytes).
-Result<void> append_archive(Build& build, const std::string& path) {
-  const auto more = TRY(file_source(path));
-  const std::uint64_t at = (build.initrd->size() + 3) / 4 * 4;
-  build.initrd = TRY(joined_source({{0, build.initrd}, {at, more}}, at + more->size()));
-  return {};
-}
-
 Result<void> append_volumes(Build& build) {
   if (build.profile.volumes.empty()) return {};
   Tree tree;
@@ -131,16 +123,8 @@ Result<void> append_volumes(Build& build) {
                       0755));
   const auto path = build.out.file(output::volumes);
   TRY(write_initrd(tree, path, build.progress));
-  return append_archive(build, path);
-}
-
-Result<void> append_execution_policy(Build& build) {
-  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
-  const auto text = execution_policy(to_hex(build.verity.root_hash), build.profile.version);
-  const auto policy = TRY(signer::sign_ipe_policy(text, db));
-  const auto path = build.out.file(output::execution_policy);
-  TRY(write_execution_initrd(policy, path, build.progress));
-  return append_archive(build, path);
+  build.initrd = TRY(append_archive(build.initrd, TRY(file_source(path))));
+  return {};
 }
 
 Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
@@ -157,44 +141,86 @@ Result<void> make_boot_initrd(Build& build, const BaseTree& base) {
   build.initrd = TRY(file_source(TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
     return make_initrd(base.tree, options, path, build.progress);
   }))));
-  TRY(append_volumes(build));
-  if (build.profile.execution != Profile::Execution::open) TRY(append_execution_policy(build));
-  return {};
+  return append_volumes(build);
 }
 
-/// The parts that the image's UKI and the probe's have in common.
-Result<UkiParts> common_parts(const Build& build, const BaseTree& base) {
-  auto parts = TRY(boot_parts(base.tree, build.profile.boot.stub));
-  parts.os_release = os_release_with_image(parts.os_release, build.profile);
-  return parts;
-}
-
-Result<void> make_boot_uki(Build& build, const BaseTree& base) {
-  auto parts = TRY(common_parts(build, base));
-  parts.initrd = build.initrd;
-  parts.generation = build.profile.generation;
-  parts.command_line =
-      fmt::format("{} roothash={}", kernel_command_line(build.profile), to_hex(build.verity.root_hash));
-  build.progress.step("uki", parts.command_line);
-  return make_signed_uki(std::move(parts), PcrPolicy::signed_by_pcr_key, build.keys, build.out.file(output::uki));
-}
-
-Result<void> make_probe_uki(Build& build, const BaseTree& base) {
-  auto parts = TRY(common_parts(build, base));
-  build.progress.step("probe", "signed UKI that reports what the firmware measured");
+Result<SharedSource> make_probe_initrd(Build& build) {
   StepInputs inputs("probe-initrd");
   inputs.add("agent", to_hex(TRY(crypto::hash_source(HashAlg::sha256, *build.options.agent.binary))));
-  const auto initrd = TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
-    return make_probe_initrd(build.options.agent.binary, path);
-  }));
-  parts.initrd = TRY(file_source(initrd));
-  parts.command_line = probe_command_line;
-  return make_signed_uki(std::move(parts), PcrPolicy::none, build.keys, build.out.file(output::probe));
+  return file_source(TRY(build.cache.get(inputs, build.progress, [&](const std::string& path) {
+    return builder::make_probe_initrd(build.options.agent.binary, path);
+  })));
+}
+
+Guid disk_id(const Build& build, std::string_view purpose) {
+  return derive_guid(derive(purpose, to_hex(build.verity.root_hash) + build.profile.name));
+}
+
+/// The ESP's content is left out: it holds what is signed.
+std::vector<DiskPartition> partitions_of(const Build& build) {
+  const auto& disk = build.profile.disk;
+  const Bytes hash = build.verity.root_hash;
+  std::vector<DiskPartition> partitions = {
+      {codec::esp_type, disk_id(build, "esp partition"), "esp", {}, disk.esp_size_bytes},
+      {codec::root_x86_64_type, guid_from_big_endian(hash.first(16)), "root", build.root_image, disk.root_size_bytes},
+      {codec::root_verity_x86_64_type, guid_from_big_endian(hash.last(16)), "root-verity", build.verity_image, 0}};
+  if (disk.data_size_bytes != 0)
+    partitions.push_back(
+        {codec::linux_generic_type, disk_id(build, "data partition"), "data", {}, disk.data_size_bytes});
+  // Not the type of swap (Discoverable Partitions Specification): systemd would swap to that in the clear.
+  if (disk.swap_size_bytes != 0)
+    partitions.push_back(
+        {codec::linux_generic_type, disk_id(build, "swap partition"), "swap", {}, disk.swap_size_bytes});
+  if (has_address_partition(build.profile))
+    partitions.push_back(
+        {codec::linux_generic_type, disk_id(build, "addresses partition"), "addresses", {}, address_partition_bytes});
+  return partitions;
+}
+
+/// Volumes come later, from the node itself; the disk has room for them.
+std::uint64_t room_for_volumes(const Profile& profile) {
+  std::uint64_t room_bytes = 0;
+  for (const auto& one : profile.volumes) room_bytes += one.size_bytes;
+  return room_bytes;
+}
+
+Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& manifest,
+                       const std::vector<Setting>& settings) {
+  const auto& profile = build.profile;
+  const auto root_hash = to_hex(build.verity.root_hash);
+  const auto baseline_id = TRY(build.keys.public_half("baseline")).key_id();
+  ToSign wish;
+  wish.uki = TRY(boot_parts(base.tree, profile.boot.stub));
+  wish.uki.os_release = os_release_with_image(wish.uki.os_release, profile);
+  wish.uki.initrd = build.initrd;
+  wish.uki.generation = profile.generation;
+  wish.uki.command_line = fmt::format("{} roothash={}", kernel_command_line(profile), root_hash);
+  if (profile.execution != Profile::Execution::open)
+    wish.execution_policy = execution_policy(root_hash, profile.version);
+  wish.probe_initrd = TRY(make_probe_initrd(build));
+  wish.probe_command_line = probe_command_line;
+  wish.draft.profile = profile.name;
+  wish.draft.role = profile.role;
+  wish.draft.version = profile.version;
+  wish.draft.not_after = profile.not_after;
+  wish.draft.generation = profile.generation;
+  wish.draft.root_hash = root_hash;
+  wish.draft.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
+  if (const auto key = TRY(build.keys.provenance_key()); key.public_key().key_id() != baseline_id)
+    wish.draft.provenance_key = key.public_key().key_id();
+  wish.draft.settings = settings;
+  wish.draft.volumes = node_volumes(profile);
+  const auto gpt = TRY(plan_disk(disk_id(build, "disk"), partitions_of(build), room_for_volumes(profile)));
+  wish.partition_table = TRY(codec::encode_gpt(gpt)).primary;
+  wish.disk_size_bytes = gpt.disk_size_lba * codec::lba_size_bytes;
+  wish.allowed_partitions = profile.disk.allowed_partitions;
+  if (!profile.volumes.empty()) wish.allowed_partitions.push_back(codec::ingot_volume_type);
+  wish.phases = profile.boot.phases;
+  return wish;
 }
 
 Result<void> make_disk_image(Build& build) {
   const auto uki_digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(output::uki)))));
-  const std::string root_hash = to_hex(build.verity.root_hash);
   const Buffer volume = derive("esp volume id", to_hex(uki_digest));
   const auto volume_id =
       static_cast<std::uint32_t>(volume[0] | volume[1] << 8 | volume[2] << 16) | std::uint32_t{volume[3]} << 24;
@@ -202,29 +228,10 @@ Result<void> make_disk_image(Build& build) {
   TRY(make_esp({{"EFI/BOOT/BOOTX64.EFI", build.out.file(output::uki)}}, build.profile.disk.esp_size_bytes, volume_id,
                build.out.file(output::esp)));
 
-  const Bytes hash = build.verity.root_hash;
-  const auto id = [&](std::string_view purpose) {
-    return derive_guid(derive(purpose, root_hash + build.profile.name));
-  };
-  std::vector<DiskPartition> partitions = {
-      {codec::esp_type, id("esp partition"), "esp", build.out.file(output::esp), build.profile.disk.esp_size_bytes},
-      {codec::root_x86_64_type, guid_from_big_endian(hash.first(16)), "root", build.root_image,
-       build.profile.disk.root_size_bytes},
-      {codec::root_verity_x86_64_type, guid_from_big_endian(hash.last(16)), "root-verity", build.verity_image, 0}};
-  if (build.profile.disk.data_size_bytes != 0)
-    partitions.push_back(
-        {codec::linux_generic_type, id("data partition"), "data", {}, build.profile.disk.data_size_bytes});
-  // Not the type of swap (Discoverable Partitions Specification): systemd would swap to that in the clear.
-  if (build.profile.disk.swap_size_bytes != 0)
-    partitions.push_back(
-        {codec::linux_generic_type, id("swap partition"), "swap", {}, build.profile.disk.swap_size_bytes});
-  if (has_address_partition(build.profile))
-    partitions.push_back(
-        {codec::linux_generic_type, id("addresses partition"), "addresses", {}, address_partition_bytes});
-  // Volumes come later, from the node itself; the disk has room for them.
-  std::uint64_t room_bytes = 0;
-  for (const auto& one : build.profile.volumes) room_bytes += one.size_bytes;
-  TRY(make_disk(id("disk"), partitions, room_bytes, build.out.file(output::disk), build.progress));
+  auto partitions = partitions_of(build);
+  partitions.front().content = build.out.file(output::esp);
+  TRY(make_disk(disk_id(build, "disk"), partitions, room_for_volumes(build.profile), build.out.file(output::disk),
+                build.progress));
   build.disk_digest = std::async(std::launch::async, [disk = TRY(file_source(build.out.file(output::disk)))] {
     return crypto::hash_source(HashAlg::sha256, *disk);
   });
@@ -245,32 +252,6 @@ Result<void> write_variable_store(const Build& build, const codec::SecureBootKey
   const auto store =
       TRY_IN(build.options.vars_template, codec::write_variables(empty, codec::secure_boot_variables(keys)));
   return write_file(build.out.file(output::vars), store);
-}
-
-Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure_boot, const std::string& manifest,
-                               const std::vector<Setting>& settings) {
-  build.progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
-  const auto disk = TRY(file_source(build.out.file(output::disk)));
-  const auto uki = TRY(file_source(build.out.file(output::uki)));
-  auto may_be_added = build.profile.disk.allowed_partitions;
-  if (!build.profile.volumes.empty()) may_be_added.push_back(codec::ingot_volume_type);
-  Baseline baseline =
-      TRY(measure::predict_image({disk.get(), uki.get(), secure_boot.db, build.profile.boot.phases, may_be_added}));
-  baseline.profile = build.profile.name;
-  baseline.role = build.profile.role;
-  baseline.version = build.profile.version;
-  baseline.not_after = build.profile.not_after;
-  baseline.generation = build.profile.generation;
-  baseline.root_hash = to_hex(build.verity.root_hash);
-  baseline.settings = settings;
-  baseline.volumes = node_volumes(build.profile);
-  baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
-  const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
-  const auto statement = codec::encode_baseline_statement(baseline);
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
-  TRY(write_file(build.out.file(output::baseline), as_bytes(codec::encode_dsse(envelope))));
-  TRY(write_file(build.out.file(output::baseline_key), as_bytes(key.public_key().pem())));
-  return baseline;
 }
 
 Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& base, const Baseline& baseline) {
@@ -294,9 +275,35 @@ Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& bas
   const auto tool = TRY(root_tool_version(build.profile.root));
   const auto statement =
       render_provenance(build.profile, artifacts, base.packages, {{"ingot", INGOT_VERSION}, {"root image", tool}});
-  const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
+  const auto key = TRY(build.keys.provenance_key());
   const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  if (!baseline.provenance_key.empty())
+    TRY(write_file(build.out.file(output::provenance_key), as_bytes(key.public_key().pem())));
   return write_file(build.out.file(output::provenance), as_bytes(codec::encode_dsse(envelope)));
+}
+
+/// With private keys, or with the signatures that somebody else's machine made.
+Result<signer::KeyFolder> keys_of(const BuildOptions& options) {
+  if (options.request.empty() && options.answer.empty()) return signer::open_keys(options.keys);
+  auto keys = TRY(signer::open_public_keys(options.keys));
+  if (options.answer.empty()) return keys;
+  const auto text = TRY(read_file(options.answer, codec::signing_answer_cap_bytes));
+  keys.answer =
+      std::make_shared<codec::SigningAnswer>(TRY_IN(options.answer, codec::decode_signing_answer(text)));
+  return keys;
+}
+
+/// An answer completes the build that asked, and no other.
+Result<void> check_answer(const Build& build, const ToSign& wish) {
+  const auto path = build.out.file("request");
+  const auto id = TRY(write_request(wish, build.keys, path));
+  std::error_code ec;
+  fs::remove(path, ec);
+  if (id == build.keys.answer->request) return {};
+  return fail(ErrorCode::crypto,
+              fmt::format("{} answers the request {}, this build asks {}", build.options.answer,
+                          build.keys.answer->request, id),
+              "profile, lock, keys, ingot and cache must be those of `ingot build --sign-later`; or make a new request");
 }
 
 }  // namespace
@@ -307,7 +314,7 @@ std::string lock_path(const Profile& profile, const BuildOptions& options) {
 }
 
 Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Progress& progress) {
-  auto keys = TRY(signer::open_keys(options.keys));
+  auto keys = TRY(keys_of(options));
   const auto profile = TRY(complete_profile(given, keys));
   auto out = TRY(OutputFolder::open(options.out));
   Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}, {}};
@@ -321,16 +328,20 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
   TRY(add_firewall_settings(tree, settings));
   TRY(make_root(build, tree));
   TRY(make_boot_initrd(build, base));
-  TRY(make_boot_uki(build, base));
-  TRY(make_disk_image(build));
-  TRY(make_probe_uki(build, base));
-  TRY(write_variable_store(build, secure_boot));
   const auto manifest = render_manifest(tree);
   TRY(write_file(build.out.file(output::manifest), as_bytes(manifest)));
-  auto baseline = TRY(make_baseline(build, secure_boot, manifest, settings));
+  const auto wish = TRY(to_sign(build, base, manifest, settings));
+  if (!options.request.empty()) {
+    progress.step("request", options.request);
+    return BuildSummary{wish.draft, {}, TRY(write_request(wish, keys, options.request))};
+  }
+  if (build.keys.answer) TRY(check_answer(build, wish));
+  auto baseline = TRY(sign_image(wish, build.keys, build.out.work(), progress));
+  TRY(make_disk_image(build));
+  TRY(write_variable_store(build, secure_boot));
   TRY(write_documents(build, tree, base, baseline));
   TRY(build.out.commit());
-  return BuildSummary{std::move(baseline), options.out};
+  return BuildSummary{std::move(baseline), options.out, {}};
 }
 
 }  // namespace ingot::builder

@@ -261,6 +261,7 @@ std::string encode_baseline_statement(const Baseline& baseline) {
                         {"pcrs", encode_pcrs(baseline.pcrs)},
                         {"phases", encode_phases(baseline.phases)}};
   if (!baseline.settings.empty()) predicate["settings"] = encode_settings(baseline.settings);
+  if (!baseline.provenance_key.empty()) predicate["provenance_key"] = baseline.provenance_key;
   if (!baseline.volumes.empty()) predicate["volumes"] = encode_volumes(baseline.volumes);
   if (baseline.generation != 0) predicate["generation"] = baseline.generation;
   if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
@@ -271,7 +272,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
   TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
                                             "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs",
-                                            "phases", "settings", "generation", "volumes"}));
+                                            "phases", "settings", "generation", "volumes", "provenance_key"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
@@ -282,6 +283,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   baseline.uki_sha256 = TRY_IN("baseline", json::text(predicate, "uki_sha256"));
   baseline.uki_authenticode_sha256 = TRY_IN("baseline", json::text(predicate, "uki_authenticode_sha256"));
   baseline.manifest_sha256 = TRY_IN("baseline", json::text(predicate, "manifest_sha256"));
+  baseline.provenance_key = TRY_IN("baseline", json::optional_text(predicate, "provenance_key"));
   baseline.stub = TRY_IN("baseline", json::text(predicate, "stub"));
   baseline.events = TRY_IN("baseline", decode_events(predicate));
   baseline.pcrs = TRY_IN("baseline", decode_pcrs(predicate));

@@ -13,6 +13,10 @@ namespace ingot::builder {
 /// `stub` is a path in the tree; empty: where systemd-boot-efi puts it. Error (missing) names what the tree lacks.
 Result<UkiParts> boot_parts(const Tree& base, const std::string& stub = {});
 
+/// One more cpio behind the others: the kernel unpacks them all (Linux, Documentation/driver-api/early-userspace/
+/// buffer-format.rst; archives start at multiples of 4 bytes).
+Result<SharedSource> append_archive(const SharedSource& initrd, const SharedSource& archive);
+
 enum class PcrPolicy {
   none,               ///< no .pcrpkey, no .pcrsig: nothing can be unsealed by what boots this
   signed_by_pcr_key,  ///< the folder's pcr key signs PCR 11 as it is in the initrd (phase "enter-initrd")

@@ -30,6 +30,7 @@ inline constexpr const char* manifest = "manifest.json";
 inline constexpr const char* sbom_cyclonedx = "sbom.cdx.json";
 inline constexpr const char* sbom_spdx = "sbom.spdx.json";
 inline constexpr const char* provenance = "provenance.json";
+inline constexpr const char* provenance_key = "provenance.pub";  ///< none where the baseline's key signs it
 }  // namespace output
 
 struct BuildOptions {
@@ -39,6 +40,9 @@ struct BuildOptions {
   std::string mirror;
   std::string lock;           ///< lock file; empty: beside the profile
   std::string vars_template;  ///< empty variable store of the firmware
+  /// Private keys are elsewhere: the file to write the signing request to, nothing is built but what it takes; and
+  /// the answer to such a request, which finishes the build. At most one of them; empty: private keys are in `keys`.
+  std::string request, answer;
   bool offline = false;
   bool update_lock = false;
   bool compress = false;  ///< disk.raw.zst as well
@@ -47,7 +51,8 @@ struct BuildOptions {
 
 struct BuildSummary {
   Baseline baseline;
-  std::string out;
+  std::string out;         ///< empty for a request
+  std::string request_id;  ///< of a request: SHA-256 of its file
 };
 
 /// Errors leave what was in `out` as it was. `busy` when another build works on the same folder.

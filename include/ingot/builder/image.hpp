@@ -78,6 +78,9 @@ struct DiskPartition {
   std::string content;           ///< host path; empty: an empty partition
   std::uint64_t size_bytes = 0;  ///< at least the content's; rounded up to 1 MiB
 };
+/// The table that make_disk() writes; a partition with a size may lack its content.
+Result<codec::Gpt> plan_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions,
+                             std::uint64_t room_bytes);
 /// A sparse raw disk with a GPT, partitions aligned to 1 MiB, the first at 1 MiB; behind the last `room_bytes` (whole
 /// MiB) that no partition has, and one more MiB.
 Result<codec::Gpt> make_disk(const Guid& disk_guid, const std::vector<DiskPartition>& partitions,

@@ -97,6 +97,8 @@ struct Baseline {
   std::string uki_sha256;  ///< of the finished, signed file
   std::string uki_authenticode_sha256;
   std::string manifest_sha256;
+  /// SHA-256 of SubjectPublicKeyInfo, hexadecimal, of the key that signs the build's provenance; empty: the baseline's.
+  std::string provenance_key;
   std::string stub;  ///< systemd-stub version that the measuring order was taken from: "257"
   /// PCR 4, 5, 9, 11, 12, 13, 14 whole; PCR 7: what follows the platform's separator.
   std::vector<ExpectedEvent> events;

@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+
+#include "ingot/base/output.hpp"
+#include "ingot/builder/boot_uki.hpp"
+#include "ingot/builder/build.hpp"
+#include "ingot/builder/execution_policy.hpp"
+#include "ingot/builder/signing.hpp"
+#include "ingot/codec/baseline.hpp"
+#include "ingot/measure/predict.hpp"
+#include "ingot/signer/sign.hpp"
+
+namespace ingot::builder {
+namespace {
+
+/// The initrd with the signed execution policy behind it.
+Result<SharedSource> with_execution_policy(const ToSign& wish, const signer::KeyFolder& keys, const std::string& folder,
+                                           Progress& progress) {
+  const auto policy = TRY(signer::sign_ipe_policy(wish.execution_policy, TRY(keys.load("db"))));
+  const auto path = folder + "/" + output::execution_policy;
+  TRY(write_execution_initrd(policy, path, progress));
+  return append_archive(wish.uki.initrd, TRY(file_source(path)));
+}
+
+UkiParts probe_parts(const ToSign& wish) {
+  auto parts = wish.uki;
+  parts.initrd = wish.probe_initrd;
+  parts.command_line = wish.probe_command_line;
+  parts.generation = 0;
+  return parts;
+}
+
+/// The disk as far as firmware measures it.
+Result<SharedSource> disk_of(const ToSign& wish) {
+  return joined_source({{0, memory_source(wish.partition_table)}}, wish.disk_size_bytes);
+}
+
+}  // namespace
+
+Result<Baseline> sign_image(const ToSign& wish, const signer::KeyFolder& keys, const std::string& folder,
+                            Progress& progress) {
+  const auto file = [&](const char* name) { return folder + "/" + name; };
+  progress.step("uki", wish.uki.command_line);
+  auto parts = wish.uki;
+  if (!wish.execution_policy.empty()) parts.initrd = TRY(with_execution_policy(wish, keys, folder, progress));
+  TRY(make_signed_uki(std::move(parts), PcrPolicy::signed_by_pcr_key, keys, file(output::uki)));
+  progress.step("probe", "signed UKI that reports what the firmware measured");
+  TRY(make_signed_uki(probe_parts(wish), PcrPolicy::none, keys, file(output::probe)));
+
+  progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
+  const auto uki = TRY(file_source(file(output::uki)));
+  const auto disk = TRY(disk_of(wish));
+  const auto db = TRY(signer::secure_boot_keys(keys)).db;
+  auto baseline = TRY(measure::predict_image({disk.get(), uki.get(), db, wish.phases, wish.allowed_partitions}));
+  const auto& draft = wish.draft;
+  baseline.profile = draft.profile;
+  baseline.role = draft.role;
+  baseline.version = draft.version;
+  baseline.not_after = draft.not_after;
+  baseline.generation = draft.generation;
+  baseline.root_hash = draft.root_hash;
+  baseline.manifest_sha256 = draft.manifest_sha256;
+  baseline.provenance_key = draft.provenance_key;
+  baseline.settings = draft.settings;
+  baseline.volumes = draft.volumes;
+  const auto key = TRY(keys.load("baseline"));
+  const auto statement = codec::encode_baseline_statement(baseline);
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  TRY(write_file(file(output::baseline), as_bytes(codec::encode_dsse(envelope))));
+  TRY(write_file(file(output::baseline_key), as_bytes(key.public_key().pem())));
+  return baseline;
+}
+
+}  // namespace ingot::builder
