@@ -155,6 +155,12 @@ Result<KeyFolder> init_keys(const std::string& given) {
   return KeyFolder{path.string()};
 }
 
+std::string KeyFolder::key(std::string_view name) const {
+  const auto file = path + "/" + std::string(name);
+  std::error_code ec;
+  return file + (fs::exists(file + ".uri", ec) ? ".uri" : ".key");
+}
+
 Result<KeyFolder> open_keys(const std::string& folder) {
   const KeyFolder keys{folder};
   std::error_code ec;
@@ -162,6 +168,10 @@ Result<KeyFolder> open_keys(const std::string& folder) {
     return fail(ErrorCode::missing, fmt::format("no key folder {}", folder),
                 fmt::format("make one with `ingot keys init {}`", folder));
   for (const auto& row : rows) {
+    const auto file = fmt::format("{}/{}.key", folder, row.name);
+    if (fs::exists(file, ec) && keys.key(row.name) != file)
+      return fail(ErrorCode::usage, fmt::format("both {} and {}", file, keys.key(row.name)),
+                  "keep the one that signs; a private key that is in a token has no place in a file");
     // Folders made before there was a TLS authority, and sites whose authority is not ours, have none.
     if (row.use == CertificateUse::authority && !fs::exists(keys.certificate(row.name), ec) &&
         !fs::exists(keys.key(row.name), ec))

@@ -267,7 +267,8 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
   const auto statement = codec::encode_baseline_statement(baseline);
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key,
+                                              fmt::format("baseline of {} {}", baseline.profile, baseline.version)));
   TRY(write_file(build.out.file(output::baseline), as_bytes(codec::encode_dsse(envelope))));
   TRY(write_file(build.out.file(output::baseline_key), as_bytes(key.public_key().pem())));
   return baseline;
@@ -295,7 +296,9 @@ Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& bas
   const auto statement =
       render_provenance(build.profile, artifacts, base.packages, {{"ingot", INGOT_VERSION}, {"root image", tool}});
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  const auto envelope =
+      TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key,
+                            fmt::format("provenance of {} {}", build.profile.name, build.profile.version)));
   return write_file(build.out.file(output::provenance), as_bytes(codec::encode_dsse(envelope)));
 }
 
