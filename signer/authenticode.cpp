@@ -1,17 +1,19 @@
 // Authenticode: PKCS#7 SignedData over SpcIndirectDataContent. "Windows Authenticode Portable Executable Signature
 // Format" 1.0, "Authenticode-Specific Structures"; RFC 2315.
+#include <fmt/format.h>
 #include <openssl/asn1t.h>
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>
 
 #include <array>
 
+#include "image_name.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/writer.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/uki.hpp"
 #include "ingot/signer/sign.hpp"
-#include "key_state.hpp"
+#include "pkcs7.hpp"
 
 namespace ingot::signer {
 namespace {
@@ -83,22 +85,22 @@ Result<void> set_content(PKCS7* pkcs7, Bytes content) {
 
 }  // namespace
 
-Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key) {
+Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key, std::string_view what) {
   const auto certificate = TRY(key.certificate());
   const unsigned char* at = certificate.der().data();
   const CertificateHandle x509(d2i_X509(nullptr, &at, static_cast<long>(certificate.der().size())));
-  if (EVP_PKEY_get_base_id(key.state().key.get()) != EVP_PKEY_RSA)
+  if (key.kind() != KeyKind::rsa)
     return fail(ErrorCode::crypto, "Secure Boot signatures need an RSA key", "use an RSA-2048 (or larger) key for db");
   const Pkcs7Handle pkcs7(PKCS7_new());
   if (!x509 || !pkcs7 || PKCS7_set_type(pkcs7.get(), NID_pkcs7_signed) != 1)
     return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
-  PKCS7_SIGNER_INFO* signer = PKCS7_add_signature(pkcs7.get(), x509.get(), key.state().key.get(), EVP_sha256());
+  PKCS7_SIGNER_INFO* signer = PKCS7_add_signature(pkcs7.get(), x509.get(), X509_get0_pubkey(x509.get()), EVP_sha256());
   if (signer == nullptr || PKCS7_add_certificate(pkcs7.get(), x509.get()) != 1)
     return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
   const auto content = indirect_data(authenticode_sha256);
   TRY(set_content(pkcs7.get(), content));
   TRY(add_attributes(signer, content));
-  if (PKCS7_SIGNER_INFO_sign(signer) != 1) return fail(crypto::openssl_error(ErrorCode::crypto, "signing"));
+  TRY(sign_pkcs7(signer, key, {fmt::format("Authenticode of {}", what), to_buffer(authenticode_sha256)}, content));
   unsigned char* der = nullptr;
   const int size = i2d_PKCS7(pkcs7.get(), &der);
   if (size <= 0) return fail(crypto::openssl_error(ErrorCode::crypto, "encoding a signature"));
@@ -115,7 +117,7 @@ Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std:
   if (pe.is_signed()) return fail(ErrorCode::unsupported, "the file is already signed", "strip its signature first");
   constexpr HashAlg algs[] = {HashAlg::sha256};
   const auto digest = TRY(measure::authenticode_digests(*file, pe, algs));
-  const auto table = TRY(authenticode_certificate_table(digest.at(HashAlg::sha256), key));
+  const auto table = TRY(authenticode_certificate_table(digest.at(HashAlg::sha256), key, image_name(*file, pe)));
   const std::uint64_t table_at = (file->size() + 7) / 8 * 8;
   if (table_at + table.size() > 0x7FFFFFFF)
     return fail(ErrorCode::limit, "a PE file of 2 GiB and more; firmware does not load it");

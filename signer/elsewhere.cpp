@@ -23,16 +23,16 @@ bool has_file(const std::string& path) {
 }  // namespace
 
 Result<crypto::Certificate> KeyFolder::certificate_of(std::string_view name) const {
-  const auto path = certificate(name);
-  const auto pem = TRY(read_file(path, public_cap_bytes));
-  return TRY_IN(path, crypto::Certificate::from_pem(as_text(pem)));
+  const auto file = certificate(name);
+  const auto pem = TRY(read_file(file, public_cap_bytes));
+  return TRY_IN(file, crypto::Certificate::from_pem(as_text(pem)));
 }
 
 Result<crypto::PublicKey> KeyFolder::public_half(std::string_view name) const {
   if (has_file(certificate(name))) return TRY(certificate_of(name)).public_key();
-  const auto path = public_key(name);
-  const auto pem = TRY(read_file(path, public_cap_bytes));
-  return TRY_IN(path, crypto::PublicKey::from_pem(as_text(pem)));
+  const auto file = public_key(name);
+  const auto pem = TRY(read_file(file, public_cap_bytes));
+  return TRY_IN(file, crypto::PublicKey::from_pem(as_text(pem)));
 }
 
 Result<SigningKey> KeyFolder::load(std::string_view name) const {
@@ -44,9 +44,14 @@ Result<SigningKey> KeyFolder::load(std::string_view name) const {
     state->made = made;
     return SigningKey(std::move(state));
   }
-  auto state = std::make_shared<SigningKey::State>();
+  auto state = std::make_shared<SigningKey::State>(nullptr);
+  state->place = fmt::format("the key {} on another machine", name);
   state->public_key = TRY(public_half(name));
-  if (has_file(certificate(name))) state->certificate = TRY(certificate_of(name));
+  state->kind = state->public_key->rsa_public_key_der() ? KeyKind::rsa : KeyKind::ed25519;
+  if (has_file(certificate(name))) {
+    state->certificate = TRY(certificate_of(name));
+    TRY(check_certificate(*state->certificate, *state->public_key, certificate(name), state->place));
+  }
   state->answer = answer;
   return SigningKey(std::move(state));
 }
@@ -83,7 +88,8 @@ Result<Buffer> SigningKey::State::answered(const SigningPurpose& purpose, HashAl
   if (found == answer->signatures.end())
     return fail(ErrorCode::crypto, fmt::format("the answer has no signature for: {}", purpose.what),
                 "is it the answer to this build's request, made by the same release of ingot?");
-  TRY_IN(fmt::format("the answer's signature for: {}", purpose.what), public_key->verify(alg, message, found->signature));
+  TRY_IN(fmt::format("the answer's signature for: {}", purpose.what),
+         public_key->verify(alg, message, found->signature));
   return found->signature;
 }
 

@@ -128,8 +128,16 @@ Result<std::string> issue_certificate(const KeyFolder& keys, std::string_view pe
   const auto key = TRY(SigningKey::load(keys.key("tls-ca"), keys.certificate("tls-ca")));
   const auto authority = TRY(read_authority(keys));
   const auto certificate = TRY(fill(request.get(), authority.get(), wanted));
-  if (X509_sign(certificate.get(), key.state().key.get(), EVP_sha256()) <= 0)
-    return fail(crypto::openssl_error(ErrorCode::crypto, "signing the certificate"));
+  TRY(key.state().use({"TLS certificate of " + wanted.node, {}}, [&](EVP_PKEY* handle) -> Result<Buffer> {
+    if (X509_sign(certificate.get(), handle, EVP_sha256()) <= 0)
+      return fail(crypto::openssl_error(ErrorCode::crypto, "signing the certificate"));
+    unsigned char* der = nullptr;
+    const int size = i2d_re_X509_tbs(certificate.get(), &der);
+    if (size <= 0) return fail(crypto::openssl_error(ErrorCode::crypto, "encoding the certificate"));
+    Buffer signed_part(der, der + size);
+    OPENSSL_free(der);
+    return signed_part;
+  }));
   const BioHandle out(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509(out.get(), certificate.get());
   char* data = nullptr;

@@ -32,13 +32,14 @@ struct KeyRow {
   CertificateUse use;       ///< none: the public key alone is kept
   const char* common_name;  ///< of its certificate
 };
-constexpr std::array<KeyRow, 8> rows = {
+constexpr std::array<KeyRow, 9> rows = {
     {{"PK", KeyType::rsa, CertificateUse::code_signing, "Ingot Platform Key"},
      {"KEK", KeyType::rsa, CertificateUse::code_signing, "Ingot Key Exchange Key"},
      {"db", KeyType::rsa, CertificateUse::code_signing, "Ingot Secure Boot Signing"},
      {"pcr", KeyType::rsa, CertificateUse::none, nullptr},
      {"baseline", KeyType::ed25519, CertificateUse::none, nullptr},
      {"verdict", KeyType::p256, CertificateUse::none, nullptr},
+     {"provenance", KeyType::ed25519, CertificateUse::none, nullptr},
      {"tls-ca", KeyType::p256, CertificateUse::authority, "Ingot TLS Authority"},
      {"recovery", KeyType::rsa_3072, CertificateUse::recovery, "Ingot Volume Recovery"}}};
 
@@ -155,6 +156,12 @@ Result<KeyFolder> init_keys(const std::string& given) {
   return KeyFolder{path.string()};
 }
 
+std::string KeyFolder::key(std::string_view name) const {
+  const auto file = path + "/" + std::string(name);
+  std::error_code ec;
+  return file + (fs::exists(file + ".uri", ec) ? ".uri" : ".key");
+}
+
 Result<KeyFolder> open_keys(const std::string& folder) {
   const KeyFolder keys{folder};
   std::error_code ec;
@@ -162,10 +169,16 @@ Result<KeyFolder> open_keys(const std::string& folder) {
     return fail(ErrorCode::missing, fmt::format("no key folder {}", folder),
                 fmt::format("make one with `ingot keys init {}`", folder));
   for (const auto& row : rows) {
+    const auto file = fmt::format("{}/{}.key", folder, row.name);
+    if (fs::exists(file, ec) && keys.key(row.name) != file)
+      return fail(ErrorCode::usage, fmt::format("both {} and {}", file, keys.key(row.name)),
+                  "keep the one that signs; a private key that is in a token has no place in a file");
     // Folders made before there was a TLS authority, and sites whose authority is not ours, have none.
     if (row.use == CertificateUse::authority && !fs::exists(keys.certificate(row.name), ec) &&
         !fs::exists(keys.key(row.name), ec))
       continue;
+    // Folders made before the builder had a key of its own.
+    if (std::string_view(row.name) == "provenance" && !fs::exists(keys.key(row.name), ec)) continue;
     // The key to all volumes has no place on a machine that builds: its certificate is enough.
     if (row.use == CertificateUse::recovery && !fs::exists(keys.key(row.name), ec)) continue;
     const bool certified = row.use != CertificateUse::none;

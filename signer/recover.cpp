@@ -101,7 +101,7 @@ Result<crypto::Secret> open_recovery_message(Bytes message, const SigningKey& ke
   if (!decoded || at != message.data() + message.size())
     return fail(crypto::openssl_error(ErrorCode::malformed, "the recovery key is no CMS message"));
   const BioHandle content(BIO_new(BIO_s_secmem()));
-  if (CMS_decrypt(decoded.get(), key.state().key.get(), nullptr, nullptr, content.get(), CMS_BINARY) != 1) {
+  if (CMS_decrypt(decoded.get(), key.state().for_decryption(), nullptr, nullptr, content.get(), CMS_BINARY) != 1) {
     auto error = crypto::openssl_error(ErrorCode::crypto, "the recovery key was encrypted to another key, or changed");
     error.remedy = "give the private key of the certificate that recovery.crt was when the node made the volume";
     return fail(std::move(error));

@@ -30,7 +30,7 @@ Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phase
   std::string entries;
   for (const auto& phase : phases) {
     const auto policy = TRY(policy_pcr11(phase));
-    const auto signature = TRY(key.sign(HashAlg::sha256, policy));
+    const auto signature = TRY(key.sign({"PCR 11 policy " + phase.phase_path, policy}, HashAlg::sha256, policy));
     entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
                            fingerprint, to_hex(policy), to_base64(signature));
   }
@@ -62,13 +62,15 @@ Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, s
     return fail(ErrorCode::limit, fmt::format("generation {} of 1 to {}", generation, measure::generation_cap));
   codec::ReleaseSignature release{generation, TRY(policy_pcr11(initrd)), {}};
   release.signature =
-      TRY(key.sign(HashAlg::sha256, Writer{}.bytes(release.policy).bytes(measure::generation_ref(generation)).view()));
+      TRY(key.sign({fmt::format("PCR 11 policy {} of generation {}", initrd.phase_path, generation), release.policy},
+                   HashAlg::sha256, Writer{}.bytes(release.policy).bytes(measure::generation_ref(generation)).view()));
   return fmt::format("{{{},{}}}\n", TRY(sha256_member({initrd}, key)), codec::encode_release_signature(release));
 }
 
-Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key) {
+Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key,
+                                      std::string_view what) {
   const auto message = codec::pre_authentication_encoding(payload_type, payload);
-  auto signature = TRY(key.sign(HashAlg::sha256, message));
+  auto signature = TRY(key.sign({std::string(what), crypto::sha256(payload)}, HashAlg::sha256, message));
   return codec::DsseEnvelope{
       std::string(payload_type), to_buffer(payload), {{key.public_key().key_id(), std::move(signature)}}};
 }
@@ -76,14 +78,14 @@ Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes paylo
 Result<std::string> sign_jwt(std::string_view claims_json, const SigningKey& key) {
   const auto header = fmt::format(R"({{"alg":"ES256","kid":"{}","typ":"JWT"}})", key.public_key().key_id());
   const auto message = base64url(as_bytes(header)) + "." + base64url(as_bytes(claims_json));
-  return message + "." + base64url(TRY(key.sign_es256(as_bytes(message))));
+  return message + "." +
+         base64url(TRY(key.sign_es256({"verdict", crypto::sha256(as_bytes(claims_json))}, as_bytes(message))));
 }
 
 Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
   const auto owner = TRY(owner_guid(keys));
   const auto list = [&](const char* name) -> Result<Buffer> {
-    const auto key = TRY(SigningKey::load(keys.key(name), keys.certificate(name)));
-    const auto certificate = TRY(key.certificate());
+    const auto certificate = TRY(keys.certificate_of(name));
     return codec::encode_signature_lists({codec::x509_list(owner, certificate.der())});
   };
   // An empty dbx cannot be told from one that was deleted: one entry that matches nothing marks it as ours.

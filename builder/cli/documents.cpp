@@ -28,10 +28,11 @@ Result<Buffer> open_signed(const std::string& path, const crypto::PublicKey& key
 }
 
 /// A statement in an envelope, signed by the key that signs baselines.
-Result<void> save_signed(const std::string& statement, const std::string& keys_folder, const std::string& out_path) {
+Result<void> save_signed(const std::string& statement, std::string_view what, const std::string& keys_folder,
+                         const std::string& out_path) {
   const auto keys = TRY(signer::open_keys(keys_folder));
   const auto key = TRY(signer::SigningKey::load(keys.key("baseline")));
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key, what));
   return deliver(out_path, codec::encode_dsse(envelope));
 }
 
@@ -77,12 +78,13 @@ Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Bas
 }
 
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path) {
-  return save_signed(codec::encode_platform_statement(platform), keys_folder, out_path);
+  return save_signed(codec::encode_platform_statement(platform), "platform " + platform.name, keys_folder, out_path);
 }
 
 Result<void> save_revocations(const std::vector<Revocation>& revoked, const std::string& keys_folder,
                               const std::string& out_path) {
-  return save_signed(codec::encode_revocations_statement(revoked), keys_folder, out_path);
+  return save_signed(codec::encode_revocations_statement(revoked), fmt::format("{} revoked releases", revoked.size()),
+                     keys_folder, out_path);
 }
 
 Result<ReleaseFolder> load_releases(const std::string& folder, const crypto::PublicKey& key) {
@@ -106,7 +108,8 @@ Result<ReleaseFolder> load_releases(const std::string& folder, const crypto::Pub
 }
 
 Result<void> save_enrolment(const Enrolment& enrolment, const std::string& keys_folder, const std::string& out_path) {
-  return save_signed(codec::encode_enrolment_statement(enrolment), keys_folder, out_path);
+  return save_signed(codec::encode_enrolment_statement(enrolment), "enrolment of " + enrolment.node, keys_folder,
+                     out_path);
 }
 
 Result<void> deliver(const std::string& path, std::string_view text) {

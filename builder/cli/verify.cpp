@@ -174,7 +174,8 @@ Result<int> verify_image(const VerifyArguments& arguments) {
            TRY(read_file(folder + builder::output::vars, codec::variable_store_size_cap_bytes)))))
     if (variable.name == "db") db = std::move(variable.data);
   auto findings = TRY(check::check_image(image, baseline, db));
-  const auto artifacts = TRY(load_provenance(folder + builder::output::provenance, TRY(provenance_key(folder, baseline, key))));
+  const auto artifacts =
+      TRY(load_provenance(folder + builder::output::provenance, TRY(provenance_key(folder, baseline, key))));
   const auto changed =
       TRY(check::check_artifacts(artifacts, [&](const std::string& name) { return file_source(folder + name); }));
   findings.insert(findings.end(), changed.begin(), changed.end());

@@ -276,7 +276,9 @@ Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& bas
   const auto statement =
       render_provenance(build.profile, artifacts, base.packages, {{"ingot", INGOT_VERSION}, {"root image", tool}});
   const auto key = TRY(build.keys.provenance_key());
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  const auto envelope =
+      TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key,
+                            fmt::format("provenance of {} {}", build.profile.name, build.profile.version)));
   if (!baseline.provenance_key.empty())
     TRY(write_file(build.out.file(output::provenance_key), as_bytes(key.public_key().pem())));
   return write_file(build.out.file(output::provenance), as_bytes(codec::encode_dsse(envelope)));
@@ -288,8 +290,7 @@ Result<signer::KeyFolder> keys_of(const BuildOptions& options) {
   auto keys = TRY(signer::open_public_keys(options.keys));
   if (options.answer.empty()) return keys;
   const auto text = TRY(read_file(options.answer, codec::signing_answer_cap_bytes));
-  keys.answer =
-      std::make_shared<codec::SigningAnswer>(TRY_IN(options.answer, codec::decode_signing_answer(text)));
+  keys.answer = std::make_shared<codec::SigningAnswer>(TRY_IN(options.answer, codec::decode_signing_answer(text)));
   return keys;
 }
 
@@ -300,10 +301,11 @@ Result<void> check_answer(const Build& build, const ToSign& wish) {
   std::error_code ec;
   fs::remove(path, ec);
   if (id == build.keys.answer->request) return {};
-  return fail(ErrorCode::crypto,
-              fmt::format("{} answers the request {}, this build asks {}", build.options.answer,
-                          build.keys.answer->request, id),
-              "profile, lock, keys, ingot and cache must be those of `ingot build --sign-later`; or make a new request");
+  return fail(
+      ErrorCode::crypto,
+      fmt::format("{} answers the request {}, this build asks {}", build.options.answer, build.keys.answer->request,
+                  id),
+      "profile, lock, keys, ingot and cache must be those of `ingot build --sign-later`; or make a new request");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <iterator>
 
 #include "ingot/base/output.hpp"
@@ -101,9 +102,9 @@ Result<ToSign> wish_of(const codec::RequestHead& head, const std::vector<SharedS
   return wish;
 }
 
-Error unexplained(const std::string& what) {
-  return {ErrorCode::malformed, fmt::format("the request cannot be explained: {}", what),
-          "nothing was signed; make a fresh request with `ingot build --sign-later`"};
+tl::unexpected<Error> unexplained(const std::string& what) {
+  return fail(ErrorCode::malformed, fmt::format("the request cannot be explained: {}", what),
+          "nothing was signed; make a fresh request with `ingot build --sign-later`");
 }
 
 /// The root file system's GUID is the first half of the root hash (Discoverable Partitions Specification).
@@ -111,12 +112,12 @@ Result<void> check_partitions(const ToSign& wish) {
   const auto disk = TRY(joined_source({{0, memory_source(wish.partition_table)}}, wish.disk_size_bytes));
   const auto gpt = TRY_IN("the partition table", codec::decode_gpt(*disk));
   const auto hash = parse_hex(wish.draft.root_hash);
-  if (!hash || hash->size() != 32) return fail(unexplained("the baseline's root hash is none"));
+  if (!hash || hash->size() != 32) return unexplained("the baseline's root hash is none");
   const auto root = guid_from_big_endian(Bytes(*hash).first(16));
   const bool has_root = std::any_of(gpt.partitions.begin(), gpt.partitions.end(), [&](const auto& one) {
     return one.type == codec::root_x86_64_type && one.unique == root;
   });
-  if (!has_root) return fail(unexplained("the partition table has no root file system of that root hash"));
+  if (!has_root) return unexplained("the partition table has no root file system of that root hash");
   return {};
 }
 
@@ -125,17 +126,17 @@ Result<void> check_texts(const ToSign& wish) {
   const auto root_hash = " roothash=" + draft.root_hash;
   const auto& line = wish.uki.command_line;
   if (!line.ends_with(root_hash) || line.find("roothash=") != line.size() - root_hash.size() + 1)
-    return fail(unexplained("the command line does not start the root file system of the baseline"));
+    return unexplained("the command line does not start the root file system of the baseline");
   if (!wish.execution_policy.empty() && wish.execution_policy != execution_policy(draft.root_hash, draft.version))
-    return fail(unexplained("the execution policy is not that of this root file system"));
+    return unexplained("the execution policy is not that of this root file system");
   if (wish.probe_command_line != probe_command_line)
-    return fail(unexplained("the probe's command line is another one"));
+    return unexplained("the probe's command line is another one");
   if (os_release_value(wish.uki.os_release, "IMAGE_ID") != draft.profile ||
       os_release_value(wish.uki.os_release, "IMAGE_VERSION") != std::to_string(draft.version))
-    return fail(unexplained("os-release names another image than the baseline"));
+    return unexplained("os-release names another image than the baseline");
   if (!draft.events.empty() || !draft.pcrs.empty() || !draft.phases.empty() || !draft.uki_sha256.empty() ||
       !draft.uki_authenticode_sha256.empty() || !draft.stub.empty())
-    return fail(unexplained("it brings predictions of its own"));
+    return unexplained("it brings predictions of its own");
   return {};
 }
 
@@ -185,13 +186,14 @@ Result<std::vector<std::string>> explain(const SigningRequest& request) {
   const auto initrd = [&](std::size_t content) { return request.head.contents[content].sha256; };
   std::vector<std::string> lines;
   if (!wish.execution_policy.empty())
-    lines.push_back(fmt::format("db: IPE policy: only the initrd and the root file system {} execute", draft.root_hash));
+    lines.push_back(
+        fmt::format("db: IPE policy: only the initrd and the root file system {} execute", draft.root_hash));
   lines.push_back(fmt::format("pcr: PCR 11 of the UKI in the phase enter-initrd{}: volumes open for it",
                               draft.generation == 0 ? "" : fmt::format(", generation {}", draft.generation)));
   lines.push_back(fmt::format("db: Authenticode of uki.efi: Linux {}, initrd {}, command line \"{}\"", wish.uki.uname,
                               initrd(2), wish.uki.command_line));
-  lines.push_back(fmt::format("db: Authenticode of probe.efi: Linux {}, initrd {}, command line \"{}\"",
-                              wish.uki.uname, initrd(3), wish.probe_command_line));
+  lines.push_back(fmt::format("db: Authenticode of probe.efi: Linux {}, initrd {}, command line \"{}\"", wish.uki.uname,
+                              initrd(3), wish.probe_command_line));
   lines.push_back(fmt::format("baseline: {} version {}, role {}: {} settings, {} volumes; provenance by the key {}",
                               draft.profile, draft.version, draft.role, draft.settings.size(), draft.volumes.size(),
                               draft.provenance_key));
@@ -204,8 +206,7 @@ Result<codec::SigningAnswer> answer_request(const SigningRequest& request, const
   TRY(check_key(keys, "db", request.head.db_key));
   TRY(check_key(keys, "pcr", request.head.pcr_key));
   TRY(check_key(keys, "baseline", request.head.baseline_key));
-  const auto scratch =
-      TRY(TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-answer-"));
+  const auto scratch = TRY(TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-answer-"));
   auto recording = keys;
   recording.made = std::make_shared<std::vector<codec::AnsweredSignature>>();
   TRY(sign_image(request.wish, recording, scratch.path(), progress));

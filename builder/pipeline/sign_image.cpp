@@ -64,7 +64,8 @@ Result<Baseline> sign_image(const ToSign& wish, const signer::KeyFolder& keys, c
   baseline.volumes = draft.volumes;
   const auto key = TRY(keys.load("baseline"));
   const auto statement = codec::encode_baseline_statement(baseline);
-  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key));
+  const auto envelope = TRY(signer::sign_dsse(codec::in_toto_payload_type, as_bytes(statement), key,
+                                              fmt::format("baseline of {} {}", baseline.profile, baseline.version)));
   TRY(write_file(file(output::baseline), as_bytes(codec::encode_dsse(envelope))));
   TRY(write_file(file(output::baseline_key), as_bytes(key.public_key().pem())));
   return baseline;

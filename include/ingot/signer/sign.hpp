@@ -11,8 +11,9 @@ namespace ingot::signer {
 
 /// The certificate table to append to an unsigned PE file (already 8-byte aligned in size): one WIN_CERTIFICATE with
 /// a PKCS#7 SignedData over SpcIndirectDataContent, SHA-256, no signing time. `authenticode_sha256` is the file's
-/// digest.
-Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key);
+/// digest, `what` its name in the signature log.
+Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key,
+                                              std::string_view what = "a PE file");
 
 /// Signs an unsigned PE file into `out_path` (written whole or not at all): copies, sets the certificate table's data
 /// directory, appends the table. Error (unsupported) when it is already signed.
@@ -37,7 +38,9 @@ Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, s
 /// RSA.
 Result<Buffer> sign_ipe_policy(std::string_view policy, const SigningKey& key);
 
-Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key);
+/// `what` is its name in the signature log.
+Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key,
+                                      std::string_view what = "a statement");
 
 /// A JWT (RFC 7519) of these claims, signed with ES256; the header names the key by the SHA-256 of its
 /// SubjectPublicKeyInfo ("kid").
