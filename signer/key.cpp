@@ -59,7 +59,7 @@ Result<SigningKey> SigningKey::load(const std::string& reference, const std::str
   state->in_token = opened.in_token;
   state->kind = TRY(check_strength(key, state->place));
   state->public_key = TRY_IN(state->place, public_half(key));
-  state->log_path = TRY(signature_log_path(reference));
+  state->log_path = signature_log_path(reference);
   if (!certificate_path.empty()) {
     const auto pem = TRY(read_file(certificate_path, certificate_cap_bytes));
     state->certificate = TRY_IN(certificate_path, crypto::Certificate::from_pem(as_text(pem)));
@@ -101,7 +101,7 @@ Result<Buffer> SigningKey::State::make_signature(HashAlg alg, Bytes message) con
 Result<void> SigningKey::State::use(const SigningPurpose& purpose,
                                     const std::function<Result<Buffer>(EVP_PKEY*)>& make) const {
   const auto message = TRY(make(key_.get()));
-  return log_signature(log_path, entry_of(purpose, message, *public_key));
+  return log_signature(TRY(log_path), entry_of(purpose, message, *public_key));
 }
 
 Result<Buffer> SigningKey::sign(const SigningPurpose& purpose, HashAlg alg, Bytes message) const {
@@ -110,9 +110,13 @@ Result<Buffer> SigningKey::sign(const SigningPurpose& purpose, HashAlg alg, Byte
     return fail(ErrorCode::crypto, "only RSA (PKCS#1 v1.5) and Ed25519 sign the same bytes the same way twice",
                 "use an RSA or Ed25519 key here");
   auto signature = TRY_IN(purpose.what, state_->make_signature(alg, message));
+<<<<<<< HEAD
   TRY(log_signature(state_->log_path, entry_of(purpose, message, public_key())));
   if (state_->made)
     state_->made->push_back({purpose.what, public_key().key_id(), crypto::sha256_hex(message), signature});
+=======
+  TRY(log_signature(TRY(state_->log_path), entry_of(purpose, message, public_key())));
+>>>>>>> keys
   return signature;
 }
 
@@ -127,7 +131,7 @@ Result<Buffer> SigningKey::sign_es256(const SigningPurpose& purpose, Bytes messa
   if (!parts || BN_bn2binpad(ECDSA_SIG_get0_r(parts.get()), signature.data(), number_bytes) < 0 ||
       BN_bn2binpad(ECDSA_SIG_get0_s(parts.get()), signature.data() + number_bytes, number_bytes) < 0)
     return fail(crypto::openssl_error(ErrorCode::crypto, "reading a signature"));
-  TRY(log_signature(state_->log_path, entry_of(purpose, message, public_key())));
+  TRY(log_signature(TRY(state_->log_path), entry_of(purpose, message, public_key())));
   return signature;
 }
 

@@ -9,6 +9,7 @@
 #include "cli.hpp"
 #include "ingot/builder/profile.hpp"
 #include "ingot_agent_unit.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -88,6 +89,7 @@ void add_build(CLI::App& app, Action& action) {
   options.vars_template = "/usr/share/OVMF/OVMF_VARS_4M.fd";
   build->add_option("PROFILE", arguments->profile, "Profile (TOML)")->required();
   build->add_option("--keys", options.keys, "Folder made by `ingot keys init`");
+  add_pin_options(*build);
   build->add_option("--out", options.out, "Output folder; appears whole, replaces an earlier build");
   build->add_option("--cache", options.cache, "Packages, trees and finished steps")->capture_default_str();
   build->add_option("--mirror", options.mirror,

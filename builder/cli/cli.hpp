@@ -32,6 +32,12 @@ void add_rig(CLI::App& app, Action& action);
 void add_segment(CLI::App& app, Action& action);
 void add_seal(CLI::App& app, Action& action);
 void add_recover(CLI::App& app, Action& action);
+void add_sign(CLI::App& app, Action& action);
+// Below `ingot sign`.
+void add_sign_answer(CLI::App& sign, Action& action);
+void add_sign_log(CLI::App& sign, Action& action);
+// Below `ingot keys`.
+void add_keys_show(CLI::App& keys, Action& action);
 
 /// Human text, one line, to standard error.
 void say(std::string_view line);

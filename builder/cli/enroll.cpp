@@ -10,6 +10,7 @@
 #include "ingot/base/source.hpp"
 #include "ingot/codec/enrolment.hpp"
 #include "ingot/fleet/enrolment.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -158,6 +159,7 @@ void add_enroll(CLI::App& app, Action& action) {
   finish->add_option("--pending", arguments->pending, "What `ingot enroll challenge` kept")->required();
   finish->add_option("--activation", arguments->activation, "What ingot-agent activate wrote")->required();
   finish->add_option("--keys", arguments->keys, "Key folder to sign with")->required();
+  add_pin_options(*finish);
   finish->add_option("--store", arguments->store, "Folder of enrolled nodes, a signed record each")->required();
   challenge->callback([=, &action] { action = [arguments] { return run_challenge(*arguments); }; });
   finish->callback([=, &action] { action = [arguments] { return run_finish(*arguments); }; });

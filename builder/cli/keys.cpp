@@ -7,6 +7,7 @@
 #include "ingot/base/source.hpp"
 #include "ingot/signer/issue.hpp"
 #include "ingot/signer/key.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 
@@ -46,6 +47,7 @@ void add_issue(CLI::App& keys, Action& action) {
   command->add_option("--days", options->wanted.days, "Lifetime")->capture_default_str();
   command->add_option("--keys", options->keys, "Key folder with tls-ca")->required();
   command->add_option("--out", options->out, "Where the certificate goes, PEM")->required();
+  add_pin_options(*command);
   command->callback([=, &action] { action = [options] { return issue(*options); }; });
 }
 
@@ -55,6 +57,7 @@ void add_keys(CLI::App& app, Action& action) {
   auto* keys = app.add_subcommand("keys", "Key hierarchy for tests and small sites");
   keys->require_subcommand(1);
   add_issue(*keys, action);
+  add_keys_show(*keys, action);
   auto* init = keys->add_subcommand(
       "init", "Make PK, KEK, db, PCR policy, baseline, verdict, TLS and recovery keys in a folder");
   init->footer(

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "cli.hpp"
+#include "key_options.hpp"
 
 namespace {
 
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
   cli::add_enroll(app, action);
   cli::add_seal(app, action);
   cli::add_recover(app, action);
+  cli::add_sign(app, action);
   cli::add_verify(app, action);
   cli::add_release(app, action);
   cli::add_export(app, action);
@@ -46,6 +48,7 @@ int main(int argc, char** argv) {
     (void)app.exit(error);
     return exit_status(ErrorCode::usage);
   }
+  signer::set_pin_sources(cli::pin_sources());
   auto done = action();
   if (done) return *done;
   cli::say(fmt::format("ingot: {}", describe(done.error())));

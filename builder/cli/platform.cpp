@@ -15,6 +15,7 @@
 #include "ingot/measure/predict.hpp"
 #include "ingot/measure/uki.hpp"
 #include "ingot/rig/firmware_run.hpp"
+#include "key_options.hpp"
 #include "machine_options.hpp"
 #include "render.hpp"
 
@@ -193,6 +194,7 @@ void add_platform(CLI::App& app, Action& action) {
   learn->add_option("--name", arguments->name, "Name of the machine class")->capture_default_str();
   learn->add_option("--shape", arguments->shape, "Its shape in words");
   learn->add_option("--keys", arguments->keys, "Key folder to sign with");
+  add_pin_options(*learn);
   learn->add_option("--out", arguments->out, "File to write; default: standard output");
   auto* firmware =
       learn->add_option("--firmware", arguments->firmware, "Firmware file to hold the measurements against");

@@ -13,6 +13,7 @@
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/codec/report.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -145,6 +146,7 @@ void add_recover(CLI::App& app, Action& action) {
   command->add_option("--evidence", arguments->evidence, "Evidence of the node, for the key alone");
   command->add_option("--volume", arguments->volume, "Its name; default: the only one");
   command->add_option("--key", arguments->key, "Private key of the operator's certificate: recovery.key")->required();
+  add_pin_options(*command);
   command->add_option("--out", arguments->out, "New file for the decrypted file system, 0600");
   command->add_option("--key-out", arguments->key_out, "New file for the recovery key, 0600");
   command->callback([=, &action] { action = [arguments] { return recover(*arguments); }; });

@@ -8,6 +8,7 @@
 #include "documents.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -93,6 +94,7 @@ void add_release(CLI::App& app, Action& action) {
   revoke->add_option("--why", arguments->why, "What a verdict gives as the cause")->required();
   revoke->add_option("--store", arguments->store, "Folder of the store")->required();
   revoke->add_option("--keys", arguments->keys, "Key folder to sign with")->required();
+  add_pin_options(*revoke);
   auto* list = release->add_subcommand("list", "What is in the store");
   list->add_option("--store", arguments->store, "Folder of the store")->required();
   list->add_option("--key", arguments->key, "Public key that baselines are signed with");

@@ -18,6 +18,7 @@
 #include "ingot/fleet/enrolment.hpp"
 #include "ingot/rig/probe_disk.hpp"
 #include "ingot/rig/tamper.hpp"
+#include "key_options.hpp"
 #include "machine_options.hpp"
 
 namespace ingot::cli {
@@ -163,6 +164,7 @@ void add_machine_options(CLI::App* app, const std::shared_ptr<RigArguments>& arg
   app->add_option("--timeout", request.timeout_seconds, "Seconds to wait for evidence")->capture_default_str();
   app->add_option("--serial", request.serial_log, "File to keep the serial console in");
   app->add_option("--keys", arguments->keys, "Key folder, for what has to be signed");
+  add_pin_options(*app);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "ingot/check/image.hpp"
 #include "ingot/codec/state.hpp"
 #include "ingot/signer/sign.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -235,6 +236,7 @@ void add_verify(CLI::App& app, Action& action) {
                                  "File to write a signed, expiring attestation result to (JWT, ES256)");
   ear->needs(nonce);
   ear->needs(verify->add_option("--keys", arguments->keys, "Key folder with the verdict key, for --ear"));
+  add_pin_options(*verify);
   verify->add_option("--lifetime", arguments->lifetime, "Seconds until the attestation result expires")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();

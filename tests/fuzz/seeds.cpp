@@ -13,6 +13,7 @@
 #include "ingot/codec/event_data.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/codec/ima.hpp"
+#include "ingot/codec/signature_log.hpp"
 #include "ingot/codec/state.hpp"
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/codec/verity.hpp"
@@ -122,6 +123,19 @@ void verity_seeds() {
   seed("verity/largest-salt", encode_verity_superblock(superblock));
   superblock.data_blocks = ~std::uint64_t{0};
   seed("verity/data-size-overflows", encode_verity_superblock(superblock));
+}
+
+void signature_log_seeds() {
+  SignatureEntry entry{
+      empty_signature_log_head(), "2026-11-29T21:40:00Z", "root", "", "host", "what", {}, Buffer(32), Buffer(32)};
+  const auto first = encode_signature_entry(entry).value_or("");
+  entry.previous = signature_line_hash(first);
+  entry.login = "alice";
+  entry.digest = Buffer(32, 7);
+  const auto second = encode_signature_entry(entry).value_or("");
+  seed("signature_log/two", as_bytes(first + "\n" + second + "\n"));
+  seed("signature_log/broken", as_bytes(second + "\n"));
+  seed("signature_log/no-line-feed", as_bytes(first));
 }
 
 void dsse_seeds() {
@@ -485,6 +499,7 @@ int main(int argc, char** argv) {
   gpt_seeds();
   verity_seeds();
   dsse_seeds();
+  signature_log_seeds();
   fat_seeds();
   firmware_seeds();
   provenance_seeds();
