@@ -110,13 +110,9 @@ Result<Buffer> SigningKey::sign(const SigningPurpose& purpose, HashAlg alg, Byte
     return fail(ErrorCode::crypto, "only RSA (PKCS#1 v1.5) and Ed25519 sign the same bytes the same way twice",
                 "use an RSA or Ed25519 key here");
   auto signature = TRY_IN(purpose.what, state_->make_signature(alg, message));
-<<<<<<< HEAD
-  TRY(log_signature(state_->log_path, entry_of(purpose, message, public_key())));
+  TRY(log_signature(TRY(state_->log_path), entry_of(purpose, message, public_key())));
   if (state_->made)
     state_->made->push_back({purpose.what, public_key().key_id(), crypto::sha256_hex(message), signature});
-=======
-  TRY(log_signature(TRY(state_->log_path), entry_of(purpose, message, public_key())));
->>>>>>> keys
   return signature;
 }
 

@@ -26,13 +26,9 @@ struct SigningKey::State {
   KeyKind kind = KeyKind::rsa;
   std::string place;
   bool in_token = false;
-<<<<<<< HEAD
-  std::string log_path;
+  Result<std::string> log_path;  ///< of the signature log; an error is told when there is something to log
   std::shared_ptr<const codec::SigningAnswer> answer;           ///< null: the private half signs
   std::shared_ptr<std::vector<codec::AnsweredSignature>> made;  ///< null: nobody collects
-=======
-  Result<std::string> log_path;  ///< of the signature log; an error is told when there is something to log
->>>>>>> keys
 
   /// For structures that OpenSSL alone puts together (X509_sign()); all else is signed by SigningKey::sign(). `make`
   /// signs, and gives back the bytes that it signed. What it made is good only when this succeeds.
