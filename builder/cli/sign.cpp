@@ -1,0 +1,11 @@
+#include "cli.hpp"
+
+namespace ingot::cli {
+
+void add_sign(CLI::App& app, Action& action) {
+  auto* sign = app.add_subcommand("sign", "Sign what a node boots and loads");
+  sign->require_subcommand(1);
+  add_sign_module(*sign, action);
+}
+
+}  // namespace ingot::cli
