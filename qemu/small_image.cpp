@@ -16,6 +16,18 @@ namespace ingot::rig {
 namespace {
 namespace fs = std::filesystem;
 
+/// The agent's archive, and one with further files behind it: the kernel unpacks both.
+Result<SharedSource> make_initrd(const SmallImage& image, const std::string& scratch) {
+  const std::string agent = scratch + "/initrd";
+  TRY(builder::make_probe_initrd(image.agent, agent));
+  const auto first = TRY(file_source(agent));
+  if (image.files.entries.empty()) return first;
+  TRY(builder::write_initrd(image.files, scratch + "/files", builder::silent_progress()));
+  const auto second = TRY(file_source(scratch + "/files"));
+  const std::uint64_t at = (first->size() + 3) / 4 * 4;
+  return joined_source({{0, first}, {at, second}}, at + second->size());
+}
+
 }  // namespace
 
 Result<builder::UkiParts> small_image_parts(const builder::Tree& base) {
@@ -30,11 +42,9 @@ Result<void> make_small_image(const SmallImage& image, const std::string& out) {
   if (ec) return fail(io_error(fmt::format("creating {}", out), ec.value()));
   const auto keys = TRY(signer::open_keys(image.keys));
   const auto scratch = TRY(builder::TemporaryFolder::create(out, ".small-"));
-  const std::string initrd = scratch.path() + "/initrd";
   const std::string signed_uki = out + "/" + builder::output::uki;
-  TRY(builder::make_probe_initrd(image.agent, initrd));
   auto parts = image.parts;
-  parts.initrd = TRY(file_source(initrd));
+  parts.initrd = TRY(make_initrd(image, scratch.path()));
   TRY(builder::make_signed_uki(std::move(parts), builder::PcrPolicy::signed_by_pcr_key, keys, signed_uki));
   TRY(make_probe_disk(signed_uki, out + "/" + builder::output::disk));
   const auto empty = TRY(read_file(image.vars_template, codec::variable_store_size_cap_bytes));

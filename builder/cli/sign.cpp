@@ -3,10 +3,11 @@
 namespace ingot::cli {
 
 void add_sign(CLI::App& app, Action& action) {
-  auto* sign = app.add_subcommand("sign", "Sign what boots, and look at signatures");
+  auto* sign = app.add_subcommand("sign", "Sign what a node boots and loads, and look at signatures");
   sign->require_subcommand(1);
   add_sign_answer(*sign, action);
   add_sign_log(*sign, action);
+  add_sign_module(*sign, action);
 }
 
 }  // namespace ingot::cli

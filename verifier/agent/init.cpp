@@ -47,6 +47,9 @@ void mount_kernel_file_systems() {
   }
 }
 
+/// finit_module(2); Linux, include/uapi/linux/module.h
+constexpr int module_is_compressed = 4;
+
 /// "/modules/NN-name.ko" in the order of their names, which is the order in which they need each other. A kernel that
 /// has a driver built in says EEXIST, one on other hardware ENODEV; neither is a reason to stop.
 void load_modules() {
@@ -56,7 +59,8 @@ void load_modules() {
   std::sort(paths.begin(), paths.end());
   for (const auto& path : paths) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || (::syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST && errno != ENODEV))
+    const int flags = path.ends_with(".ko") ? 0 : module_is_compressed;
+    if (fd < 0 || (::syscall(SYS_finit_module, fd, "", flags) != 0 && errno != EEXIST && errno != ENODEV))
       tell(fmt::format("loading {}: {}", path, std::strerror(errno)));
     if (fd >= 0) ::close(fd);
   }

@@ -6,6 +6,7 @@
 
 #include "ingot/base/source.hpp"
 #include "ingot/builder/image.hpp"
+#include "ingot/builder/tree.hpp"
 
 namespace ingot::rig {
 
@@ -14,6 +15,8 @@ struct SmallImage {
   SharedSource agent;         ///< ingot-agent, becomes /init
   std::string keys;           ///< key folder: db signs the UKI, pcr its policy; all of it goes into the variables
   std::string vars_template;  ///< empty variable store of the firmware
+  /// Further files of the initrd, which may be none. The agent loads what is in /modules, in the order of names.
+  builder::Tree files = {};
 };
 
 /// Stub, newest kernel and os-release of a base tree. Error (missing) when it has none.
