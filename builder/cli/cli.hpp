@@ -37,6 +37,8 @@ void add_sign(CLI::App& app, Action& action);
 void add_sign_module(CLI::App& sign, Action& action);
 void add_sign_answer(CLI::App& sign, Action& action);
 void add_sign_log(CLI::App& sign, Action& action);
+void add_sign_variables(CLI::App& sign, Action& action);
+void add_sign_update(CLI::App& sign, Action& action);
 // Below `ingot keys`.
 void add_keys_show(CLI::App& keys, Action& action);
 

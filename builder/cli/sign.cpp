@@ -8,6 +8,8 @@ void add_sign(CLI::App& app, Action& action) {
   add_sign_answer(*sign, action);
   add_sign_log(*sign, action);
   add_sign_module(*sign, action);
+  add_sign_update(*sign, action);
+  add_sign_variables(*sign, action);
 }
 
 }  // namespace ingot::cli
