@@ -28,13 +28,15 @@ using StoreHandle = std::unique_ptr<OSSL_STORE_CTX, crypto::Deleter<OSSL_STORE_c
 using InfoHandle = std::unique_ptr<OSSL_STORE_INFO, crypto::Deleter<OSSL_STORE_INFO_free>>;
 using Key = std::shared_ptr<EVP_PKEY>;
 
-/// All that is open. An engine keeps the PIN that it was given, and would try it on the next token: one for each token.
+/// All that is open.
 struct Tokens {
   std::mutex lock;
-  std::map<std::string, ENGINE*> engines;
+  bool by_provider = false;
+  ENGINE* engine = nullptr;
+  std::optional<std::string> module;  ///< set once provider or engine is there
+  std::string pin_of;                 ///< the token whose PIN the engine keeps, and would try on any other
   std::map<std::string, Key> keys;
-  std::set<std::string> refused;               ///< tokens that did not take their PIN
-  std::optional<std::string> provider_module;  ///< set once the provider is loaded
+  std::set<std::string> refused;  ///< tokens that did not take their PIN
 };
 Tokens& tokens() {
   static auto* all = new Tokens;  // never destroyed: close_tokens() does what has to be done
@@ -46,11 +48,11 @@ void close_tokens() {
   auto& all = tokens();
   const std::lock_guard guard(all.lock);
   all.keys.clear();
-  for (const auto& [name, engine] : all.engines) {
-    ENGINE_finish(engine);
-    ENGINE_free(engine);
+  if (all.engine != nullptr) {
+    ENGINE_finish(all.engine);
+    ENGINE_free(all.engine);
   }
-  all.engines.clear();
+  all.engine = nullptr;
 }
 
 /// What OpenSSL asks through its user interface is answered once.
@@ -155,26 +157,31 @@ Result<Key> load_by_engine(Tokens& all, const Pkcs11Uri& uri, PinDialog& dialog)
     if (!uri.value(name).empty())
       return fail(ErrorCode::unsupported, fmt::format("OpenSSL's pkcs11 engine finds no token by its {}", name),
                   "name it by token= or serial=");
-  auto& engine = all.engines[uri.token_text()];
-  if (engine == nullptr) {
-    auto made = new_engine(module_of(uri));
-    if (!made) {
-      all.engines.erase(uri.token_text());
-      return fail(std::move(made).error());
-    }
-    engine = *made;
+  const auto token = uri.token_text();
+  if (!all.pin_of.empty() && all.pin_of != token) {
+    crypto::Secret text = crypto::concatenate({TRY(get_pin(dialog.wanted)), Buffer{0}});
+    const auto* pin = static_cast<const char*>(static_cast<const void*>(text.view().data()));
+    if (ENGINE_ctrl_cmd_string(all.engine, "PIN", pin, 0) != 1)
+      return fail(crypto::openssl_error(ErrorCode::internal, "OpenSSL's pkcs11 engine takes no PIN"));
+    dialog.given = true;
+    all.pin_of = token;
   }
-  return Key(ENGINE_load_private_key(engine, uri.text().c_str(), answering(), &dialog), EVP_PKEY_free);
+  Key key(ENGINE_load_private_key(all.engine, uri.text().c_str(), answering(), &dialog), EVP_PKEY_free);
+  if (dialog.given) all.pin_of = key ? token : std::string();  // it forgets one that was refused
+  return key;
 }
 
 Result<Key> load(Tokens& all, const Pkcs11Uri& uri, PinDialog& dialog) {
   const auto module = module_of(uri);
-  if (!all.provider_module && all.engines.empty() && load_provider(module)) all.provider_module = module;
-  if (!all.provider_module) return load_by_engine(all, uri, dialog);
-  if (*all.provider_module != module)
+  if (!all.module) {
+    all.by_provider = load_provider(module);
+    if (!all.by_provider) all.engine = TRY(new_engine(module));
+    all.module = module;
+  }
+  if (*all.module != module)
     return fail(ErrorCode::unsupported, "keys of two PKCS#11 modules in one run",
-                "OpenSSL's pkcs11 provider takes one; name p11-kit's, which joins them");
-  return load_by_provider(uri, dialog);
+                "OpenSSL takes one; name p11-kit's (p11-kit-proxy.so), which joins them");
+  return all.by_provider ? Result<Key>(load_by_provider(uri, dialog)) : load_by_engine(all, uri, dialog);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "hsm.hpp"
 
 #include <ctime>
-#include <sstream>
 
 #include "ingot/base/source.hpp"
 #include "ingot/builder/boot_uki.hpp"
@@ -19,7 +18,6 @@ namespace {
 
 const std::string program = std::string(INGOT_BUILD) + "/ingot";
 const std::string stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-const std::string spy_module = "/usr/lib/x86_64-linux-gnu/pkcs11-spy.so";
 
 std::string text_of(const builder::Completed& done) { return std::string(as_text(done.output)) + done.error_tail; }
 
@@ -102,54 +100,55 @@ TEST_CASE("hsm: a key folder with its keys in a token opens, and with one that i
 TEST_CASE("hsm: a wrong PIN is tried once, whatever asks for keys of the token afterwards") {
   const auto& hsm = Hsm::shared();
   const auto work = scratch();
-  const auto pin = work.path() + "/pin", spy = work.path() + "/spy";
+  const auto pin = work.path() + "/pin";
   REQUIRE(write_file(pin, as_bytes("9999\n"), 0600));
-  auto environment = hsm.environment();
-  environment["PKCS11_MODULE_PATH"] = spy_module;
-  environment["PKCS11SPY"] = softhsm_module;
-  environment["PKCS11SPY_OUTPUT"] = spy;
-  const auto logins = [&] {
-    const auto text = read_file(spy, 64u << 20).value();
-    std::istringstream lines{std::string(as_text(text))};
-    int count = 0;
-    for (std::string line; std::getline(lines, line);) count += line.ends_with(": C_Login") ? 1 : 0;
-    return count;
-  };
   const auto show = [&](const std::string& with) {
-    return run_tool({program, "keys", "show", "pkcs11:token=site;object=db", "--pin-file", with}, environment);
+    return run_tool({program, "keys", "show", "pkcs11:token=site;object=db", "--pin-file", with}, hsm.environment());
   };
+  auto before = hsm.logins();
   const auto refused = show(pin);
   INFO(text_of(refused));
   CHECK(refused.exit_code == 2);
   CHECK(refused.error_tail.find("token site, object db: the token refused the PIN (PIN incorrect)") !=
         std::string::npos);
   CHECK(refused.error_tail.find("tried once and is not tried again") != std::string::npos);
-  CHECK(logins() == 1);
-  // The right one logs in once, too: the count is no artefact of a failure.
-  fs::remove(spy);
-  CHECK(show(hsm.at("pin")).exit_code == 0);
-  CHECK(logins() == 1);
-  // In one process, by one key after the other.
-  fs::remove(spy);
-  hsm.make_token("other");
-  hsm.import("other", "db", "01", hsm.files().key("db"));
-  hsm.import("other", "pcr", "02", hsm.files().key("pcr"));
-  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
+  CHECK(hsm.logins() - before == 1);
+  // The right one logs in once, too.
+  before = hsm.logins();
+  CHECK(show(hsm.at("pin-4321")).exit_code == 0);
+  CHECK(hsm.logins() - before == 1);
+  // One key after the other, in one process that has another token open.
+  REQUIRE(signer::SigningKey::load(hsm.uri("site", "db")));
+  before = hsm.logins();
   for (const auto* name : {"db", "pcr", "db"}) {
-    const auto loaded = signer::SigningKey::load(
-        fmt::format("pkcs11:token=other;object={}?pin-source=file:{}&module-path={}", name, pin, spy_module));
+    const auto loaded =
+        signer::SigningKey::load(fmt::format("pkcs11:token=other;object={}?pin-source=file:{}", name, pin));
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().code == ErrorCode::crypto);
   }
-  CHECK(logins() == 1);
-  ::setenv("PKCS11_MODULE_PATH", softhsm_module.c_str(), 1);
+  CHECK(hsm.logins() - before == 1);
+}
+
+TEST_CASE("hsm: each of two tokens gets its own PIN, once") {
+  const auto& hsm = Hsm::shared();
+  const auto work = scratch();
+  // A process of its own: the folder's db and pcr keys are in the other token, which has another PIN.
+  const auto keys = work.path() + "/keys";
+  fs::copy(hsm.token().path, keys);
+  for (const std::string name : {"db", "pcr"})
+    REQUIRE(write_file(keys + "/" + name + ".uri", as_bytes(hsm.uri("other", name) + "\n"), 0600));
+  const auto before = hsm.logins();
+  const auto revoked =
+      run_tool({program, "release", "revoke", "training", "7", "--why", "test", "--store", work.path(), "--keys", keys},
+               hsm.environment());
+  INFO(text_of(revoked));
+  CHECK(revoked.exit_code == 0);
+  CHECK(hsm.logins() - before == 2);
 }
 
 TEST_CASE("hsm: a token that goes between two signatures is a clear error, and nothing is half-written") {
   const auto& hsm = Hsm::shared();
   const auto work = scratch();
-  hsm.make_token("gone");
-  hsm.import("gone", "db", "01", hsm.files().key("db"));
   ::setenv("INGOT_SIGN_LOG", (work.path() + "/log").c_str(), 1);
   const auto key = signer::SigningKey::load(hsm.uri("gone", "db"), hsm.files().certificate("db"));
   if (!key) FAIL(describe(key.error()));
