@@ -11,6 +11,7 @@
 #include "ingot/builder/cache.hpp"
 #include "ingot/builder/execution_policy.hpp"
 #include "ingot/builder/image.hpp"
+#include "ingot/builder/modules.hpp"
 #include "ingot/builder/network.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/builder/release.hpp"
@@ -37,6 +38,7 @@ struct Build {
   signer::KeyFolder keys;
   OutputFolder out;
 
+  std::vector<NodeModule> modules;
   std::string root_image;
   std::string verity_image;
   Verity verity;
@@ -91,6 +93,19 @@ Result<void> add_firewall_settings(const Tree& tree, std::vector<Setting>& setti
   const auto text = TRY(read_tree_file(tree, path, 16u << 20));
   const auto json = TRY_IN(path, ruleset_json_of_kernel(std::string(as_text(text))));
   for (auto& setting : TRY(codec::firewall_settings(json, path, "site"))) settings.push_back(std::move(setting));
+  return {};
+}
+
+/// The profile's modules become a part of the tree. The kernel's own image is in the base tree alone.
+Result<void> add_profile_modules(Build& build, const BaseTree& base, NodeTree& node) {
+  if (build.profile.modules.files.empty()) return {};
+  build.progress.step("modules",
+                      fmt::format("{} out-of-tree modules, signed by db", build.profile.modules.files.size()));
+  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
+  auto added =
+      TRY(add_modules(node.tree, TRY(kernel_release(base.tree)), build.profile.modules, db, build.options.cache));
+  build.modules = std::move(added.modules);
+  node.settings.insert(node.settings.end(), added.settings.begin(), added.settings.end());
   return {};
 }
 
@@ -264,6 +279,7 @@ Result<Baseline> make_baseline(Build& build, const codec::SecureBootKeys& secure
   baseline.root_hash = to_hex(build.verity.root_hash);
   baseline.settings = settings;
   baseline.volumes = node_volumes(build.profile);
+  baseline.modules = build.modules;
   baseline.manifest_sha256 = crypto::sha256_hex(as_bytes(manifest));
   const auto key = TRY(signer::SigningKey::load(build.keys.key("baseline")));
   const auto statement = codec::encode_baseline_statement(baseline);
@@ -310,14 +326,16 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
   auto keys = TRY(signer::open_keys(options.keys));
   const auto profile = TRY(complete_profile(given, keys));
   auto out = TRY(OutputFolder::open(options.out));
-  Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}, {}};
+  Build build{profile, options, progress, StepCache(options.cache), keys, std::move(out), {}, {}, {}, {}, {}, {}};
   const auto secure_boot = TRY(signer::secure_boot_keys(keys));
   BaseOptions base_options{options.cache, options.mirror, options.offline, options.update_lock,
                            lock_path(profile, options)};
   const auto base = TRY(make_base_tree(profile, base_options, progress));
 
   progress.step("overlay", fmt::format("{} files of the profile, agent, locks", profile.files.size()));
-  auto [tree, settings] = TRY(apply_profile(base.tree, profile, options.agent));
+  auto node = TRY(apply_profile(base.tree, profile, options.agent));
+  TRY(add_profile_modules(build, base, node));
+  auto& [tree, settings] = node;
   TRY(add_firewall_settings(tree, settings));
   TRY(make_root(build, tree));
   TRY(make_boot_initrd(build, base));

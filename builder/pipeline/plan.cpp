@@ -37,6 +37,12 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
     overlay.inputs.emplace_back("file",
                                 fmt::format("{} ({} bytes, mode {:04o})", file.path, file.content.size(), file.mode));
   steps.push_back(std::move(overlay));
+  if (!profile.modules.files.empty()) {
+    PlanStep modules{"modules", {{"signing key", keys + "/db.key"}}, "signed modules, depmod's indexes"};
+    for (const auto& file : profile.modules.files)
+      modules.inputs.emplace_back("module", fmt::format("{} ({} bytes)", file.path, file.content->size()));
+    steps.push_back(std::move(modules));
+  }
   steps.push_back({"root image",
                    {{"filesystem", profile.root.filesystem == RootFilesystem::squashfs ? "squashfs" : "erofs"},
                     {"compression level", fmt::format("{}", profile.root.compression_level)}},

@@ -12,7 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t file_cap_bytes = 16u << 20;
 constexpr std::uint64_t all_files_cap_bytes = 64u << 20;  // they travel in the profile, so in memory
 constexpr std::size_t path_cap_bytes = 4095;
 /// Covered by a mount at boot: nobody would ever see a file there.
@@ -67,6 +66,7 @@ constexpr Owned owned[] = {
     {"/etc/ingot/onward_known_hosts", "[bastion]"},
     {"/etc/ingot/onward_ssh_config", "[bastion]"},
     {"/usr/lib/ingot/", "the tables of the profile"},
+    {"/usr/lib/modules-load.d/ingot-modules.conf", "[modules]"},
 };
 
 Result<void> check_owner(const Located<std::string>& path) {
@@ -79,7 +79,8 @@ Result<void> check_owner(const Located<std::string>& path) {
 
 }  // namespace
 
-Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder) {
+Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder,
+                                 std::uint64_t cap_bytes) {
   const fs::path relative(source.value);
   const bool climbs = std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
   if (source.value.empty() || relative.is_absolute() || climbs || source.value.find('\0') != std::string::npos)
@@ -93,7 +94,7 @@ Result<Buffer> read_profile_file(const Located<std::string>& source, std::string
     return wrong(source.at, fmt::format("{} \"{}\" is a link that leaves the profile's folder", what, source.value));
   if (!fs::is_regular_file(real, code))
     return wrong(source.at, fmt::format("{} \"{}\" is not a regular file", what, source.value));
-  auto content = read_file(real.string(), file_cap_bytes);
+  auto content = read_file(real.string(), cap_bytes);
   if (!content) return wrong(source.at, fmt::format("{} \"{}\": {}", what, source.value, content.error().message));
   return *std::move(content);
 }
@@ -110,9 +111,9 @@ Result<ExtraFile> read_entry(const std::string& path, const TextLocation& at, co
   if (content && source)
     return wrong(source->at, fmt::format("{} has both content and source", path), "keep one of them");
   if (!content && !source) return wrong(at, fmt::format("{} has neither content nor source", path), "give one of them");
-  if (content && content->value.size() > file_cap_bytes)
-    return wrong(content->at,
-                 fmt::format("content of {} bytes, expected at most {}", content->value.size(), file_cap_bytes));
+  if (content && content->value.size() > profile_file_cap_bytes)
+    return wrong(content->at, fmt::format("content of {} bytes, expected at most {}", content->value.size(),
+                                          profile_file_cap_bytes));
   file.content = content ? to_buffer(as_bytes(content->value)) : TRY(read_profile_file(*source, "source", folder));
   if (const auto* mode = entry.raw().get("mode"); mode != nullptr && mode->is_integer())
     return wrong(location(mode->source(), entry.file()), "mode is an integer, expected a string of octal digits",

@@ -326,9 +326,10 @@ Result<void> check_packages(const Draft& draft, const TextLocation& at, std::str
 }
 
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder) {
-  TRY(top.only({"extends", "name",      "version", "not_after", "generation", "role",   "base",      "kernel",
-                "root",    "disk",      "boot",    "site",      "network",    "proxy",  "shipping",  "collector",
-                "bastion", "hardening", "ssh",     "users",     "time",       "volume", "keyserver", "files"}));
+  TRY(top.only({"extends",  "name",      "version", "not_after", "generation", "role",    "base",
+                "kernel",   "root",      "disk",    "boot",      "site",       "network", "proxy",
+                "shipping", "collector", "bastion", "hardening", "ssh",        "users",   "time",
+                "volume",   "keyserver", "files",   "modules"}));
   draft.profile.name.clear();  // a profile is itself: its name, version and end are never inherited
   draft.profile.version = 0;
   TRY(apply_name(draft.profile.name, top, "name"));
@@ -352,6 +353,7 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
   if (const auto table = TRY(top.table("users"))) TRY(apply_users(draft, *table));
   if (const auto table = TRY(top.table("time"))) TRY(apply_time(draft, *table));
   if (const auto table = TRY(top.table("files"))) TRY(apply_files(draft, *table, folder));
+  if (const auto table = TRY(top.table("modules"))) TRY(apply_modules(draft, *table, folder));
   if (const auto table = TRY(top.table("shipping"))) TRY(apply_shipping(draft, *table, folder));
   if (const auto table = TRY(top.table("collector"))) TRY(apply_collector(draft, *table));
   if (const auto table = TRY(top.table("bastion"))) TRY(apply_bastion(draft, *table, folder));
@@ -383,6 +385,7 @@ Result<Profile> finish(Draft draft) {
   TRY(finish_volume_keys(draft));
   TRY(finish_shipping(draft));
   TRY(finish_bastion(draft));
+  TRY(finish_modules(draft));
   for (auto& [path, file] : draft.files) profile.files.push_back(std::move(file));
   return std::move(profile);
 }

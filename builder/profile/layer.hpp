@@ -16,8 +16,10 @@ struct Draft {
   std::optional<Located<Compression>> compression;
   std::optional<Located<int>> compression_level;
   std::optional<TextLocation> filesystem_at;
-  TextLocation swap_at;                    ///< of the last swap_size
-  std::map<std::string, ExtraFile> files;  ///< by path
+  TextLocation swap_at;                       ///< of the last swap_size
+  std::map<std::string, ExtraFile> files;     ///< by path
+  std::map<std::string, ModuleFile> modules;  ///< by name
+  LocatedTexts loaded_modules;
   NetworkDraft network;
   std::map<std::string, TextLocation> user_at;  ///< by name
   std::optional<TextLocation> ssh_at;
@@ -26,11 +28,15 @@ struct Draft {
   TextLocation end;  ///< of the file that was asked for: where missing keys are reported
 };
 
+/// They travel in the profile, so in memory.
+inline constexpr std::uint64_t profile_file_cap_bytes = 16u << 20;
+
 /// Applies one file's tables. `folder` is where the file lies: sources and images are relative to it.
 Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string& folder);
 /// A file that a key names, relative to the profile's folder. It stays there, links included: a profile taken from
 /// elsewhere must not be able to pick up files of the build machine. `what` is the key.
-Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder);
+Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder,
+                                 std::uint64_t cap_bytes = profile_file_cap_bytes);
 /// `[files]`, in files.cpp.
 Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder);
 /// `[hardening]`, in hardening.cpp; and what the settings table adds to the command line, when all files are applied.
@@ -75,6 +81,10 @@ Result<void> finish_volume_keys(Draft& draft);
 /// `[bastion]`, in bastion.cpp.
 Result<void> apply_bastion(Draft& draft, const TableReader& table, const std::string& folder);
 Result<void> finish_bastion(const Draft& draft);
+
+/// `[modules]`, in modules.cpp: what the profile that is extended brings is there, too.
+Result<void> apply_modules(Draft& draft, const TableReader& table, const std::string& folder);
+Result<void> finish_modules(Draft& draft);
 
 /// What only shows when all files are applied: required keys, contradictions, defaults.
 Result<Profile> finish(Draft draft);

@@ -114,6 +114,6 @@ TEST_CASE("modules: of many the first bad one is named, and good ones come in th
   fs::remove(paths[3]);
   const auto gone = sign_modules(paths, db, OldSignature::refused);
   REQUIRE_FALSE(gone);
-  CHECK(gone.error().code == ErrorCode::io);
+  CHECK(gone.error().code == ErrorCode::missing);
   CHECK(sign_modules({}, db, OldSignature::refused).value().empty());
 }

@@ -75,6 +75,26 @@ TEST_CASE("baseline statement: volumes are kept in their order, with who can mak
   }
 }
 
+TEST_CASE("baseline statement: modules are kept, and a digest that is none is refused") {
+  auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
+  CHECK(baseline.modules.empty());
+  const std::string digest(64, 'a');
+  baseline.modules = {{"nvidia", digest, "CN=db"}, {"nvidia_uvm", std::string(64, '0'), "CN=db"}};
+  const auto text = codec::encode_baseline_statement(baseline);
+  CHECK(codec::decode_baseline_statement(as_bytes(text)).value() == baseline);
+  for (const nlohmann::json& wrong :
+       {nlohmann::json("none"), nlohmann::json::array({{{"name", "a"}, {"sha256", digest}}}),
+        nlohmann::json::array({{{"name", "a"}, {"sha256", "aa"}, {"signer", "x"}}}),
+        nlohmann::json::array({{{"name", "a"}, {"sha256", std::string(64, 'A')}, {"signer", "x"}}}),
+        nlohmann::json::array({{{"name", "a"}, {"sha256", std::string(64, 'g')}, {"signer", "x"}}}),
+        nlohmann::json::array({{{"name", "a"}, {"sha256", digest}, {"signer", "x"}, {"path", "/"}}})}) {
+    INFO(wrong);
+    auto document = nlohmann::json::parse(text);
+    document["predicate"]["modules"] = wrong;
+    CHECK_FALSE(codec::decode_baseline_statement(bytes(document)));
+  }
+}
+
 TEST_CASE("baseline statement: a generation is kept; releases from before there were any have none") {
   auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
   CHECK(baseline.generation == 0);

@@ -52,14 +52,17 @@ TEST_CASE("module: a changed byte of the module or of the signature is no longer
   const auto changed = crypto::verify_detached(parts.pkcs7, content, its_signer());
   REQUIRE_FALSE(changed);
   CHECK(changed.error().code == ErrorCode::crypto);
+  std::size_t unnoticed = 0;
   for (std::size_t at = 0; at < parts.pkcs7.size(); ++at) {
     auto pkcs7 = to_buffer(parts.pkcs7);
     pkcs7[at] ^= 0x10;
-    const auto told = crypto::detached_signer(pkcs7);
-    if (crypto::verify_detached(pkcs7, parts.content, its_signer()))
-      // The message's own digest list and versions are not what the signature is over; the kernel does not ask, either.
-      CHECK((told && told->signature.size() == 256 && at < 145));
+    if (!crypto::verify_detached(pkcs7, parts.content, its_signer())) continue;
+    INFO(at);
+    CHECK(at < parts.pkcs7.size() - 256);
+    ++unnoticed;
   }
+  // Versions and the list of digests beside the signer: who reads them?
+  CHECK(unnoticed < 16);
 }
 
 TEST_CASE("module: signatures one behind the other are all taken away") {

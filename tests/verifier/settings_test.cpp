@@ -248,6 +248,29 @@ TEST_CASE("settings: modules are judged by policy and by their taint") {
                  "") == std::vector<std::string>{"module: fat"});
 }
 
+TEST_CASE("settings: a module that is not of the kernel is expected when the image brings it, and no other one") {
+  auto clean = quiet_report();
+  clean.parts["modprobe"] = "";
+  const Setting driver{SettingArea::module, "nvidia", "out-of-tree", "", "", ""};
+  const Setting vxlan{SettingArea::module, "vxlan", "allowed", "", "", ""};
+  const auto subjects = [&](const std::vector<Setting>& settings, const std::string& modules) {
+    NodeReport report = clean;
+    report.parts["modules"] = modules;
+    std::vector<std::string> out;
+    for (const auto& finding : check::check_settings(settings, report)) out.push_back(finding.subject);
+    return out;
+  };
+  const std::string nvidia = "nvidia 100 0 - Live 0x0 (PO)\n", rootkit = "rootkit 100 0 - Live 0x0 (O)\n";
+  const std::string of_kernel = "fat 1 0 - Live 0x0\n";
+  CHECK(subjects({driver}, nvidia + of_kernel).empty());
+  CHECK(subjects({driver}, "").empty());  // it need not be loaded
+  CHECK(subjects({driver}, nvidia + rootkit) == std::vector<std::string>{"module: rootkit"});
+  CHECK(subjects({driver}, "nvidia 100 0 - Live 0x0 (POE)\n") == std::vector<std::string>{"module: nvidia"});
+  CHECK(subjects({driver, vxlan}, nvidia + "vxlan 1 0 - Live 0x0\n").empty());
+  CHECK(subjects({driver, vxlan}, nvidia + of_kernel) == std::vector<std::string>{"module: fat"});
+  CHECK(subjects({vxlan}, nvidia) == std::vector<std::string>{"module: nvidia"});
+}
+
 TEST_CASE("settings: what listens is planned, and what is planned listens") {
   struct Listening {
     const char* name;

@@ -94,6 +94,13 @@ void judge_settings(const Baseline& baseline, const Evidence& evidence, Verdict&
       baseline.settings.size()));
 }
 
+/// Which modules the image adds to the kernel's own: whoever trusts the node trusts their makers, too.
+void name_modules(const Baseline& baseline, Verdict& verdict) {
+  for (const auto& module : baseline.modules)
+    verdict.notes.push_back(fmt::format("the image brings the out-of-tree module {}, SHA-256 {}, signed by \"{}\"",
+                                        module.name, module.sha256, module.signer));
+}
+
 bool starts_with(Bytes bytes, Bytes beginning) {
   return bytes.size() >= beginning.size() && std::equal(beginning.begin(), beginning.end(), bytes.begin());
 }
@@ -272,6 +279,7 @@ Result<Verdict> BootChecker::check(const NodeQuestion& question, const Evidence&
   TRY(check_ima(policy, question, evidence, judgement.banks, ima, verdict));
   // 4. Is what the profile sets in force, by the node's own word?
   judge_settings(*golden.baseline, evidence, verdict);
+  name_modules(*golden.baseline, verdict);
   check_volumes(golden, question, evidence, judgement.first, verdict);
   // 5. If the boot differs: is it a release that we know? Then that comes first.
   if (logs && !judgement.is_clean())

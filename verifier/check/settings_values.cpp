@@ -37,6 +37,8 @@ Rows owned(std::vector<Setting>& rows) {
 /// Letters that stand for a module that nobody signed or that was forced in
 /// (Documentation/admin-guide/tainted-kernels.rst).
 bool is_foreign(const codec::LoadedModule& module) { return module.taint.find_first_of("EFR") != std::string::npos; }
+/// Not built as a part of the kernel.
+bool is_out_of_tree(const codec::LoadedModule& module) { return module.taint.find('O') != std::string::npos; }
 
 }  // namespace
 
@@ -92,12 +94,14 @@ void judge_modules(AreaJudge& judge, const Rows& rows) {
   const auto configuration = judge.take(judge.part("modprobe"));
   if (!loaded || !configuration) return;
   const auto blocked = codec::decode_blocked_modules(*configuration);
-  std::set<std::string> names, allowed;
+  std::set<std::string> names, allowed, out_of_tree;
   for (const auto& module : *loaded) names.insert(module.name);
   for (const auto* row : rows) {
     const auto name = codec::module_name(row->name);
     if (row->value == "allowed") {
       allowed.insert(name);
+    } else if (row->value == "out-of-tree") {
+      out_of_tree.insert(name);
     } else if (names.contains(name)) {
       judge.differs(*row, "loaded");
     } else if (std::find(blocked.begin(), blocked.end(), name) == blocked.end()) {
@@ -108,7 +112,10 @@ void judge_modules(AreaJudge& judge, const Rows& rows) {
     if (is_foreign(module))
       judge.unexpected(module.name, fmt::format("loaded, tainting the kernel with {}", module.taint),
                        "a module is loaded that is not signed, or was forced in or out");
-    else if (!allowed.empty() && !allowed.contains(module.name))
+    else if (is_out_of_tree(module) && !out_of_tree.contains(module.name))
+      judge.unexpected(module.name, fmt::format("loaded, tainting the kernel with {}", module.taint),
+                       "a module is loaded that is neither of the kernel nor one that the image brings");
+    else if (!allowed.empty() && !allowed.contains(module.name) && !out_of_tree.contains(module.name))
       judge.unexpected(module.name, "loaded", "a module is loaded that the profile does not name");
   }
 }

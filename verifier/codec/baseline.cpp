@@ -18,6 +18,7 @@ constexpr std::size_t alternative_cap = 4096;
 constexpr std::size_t partition_type_cap = 64;
 constexpr std::size_t setting_cap = 65536;  // a firewall's rules are one each
 constexpr std::size_t volume_cap = 128;     // as many as a partition table has entries
+constexpr std::size_t module_cap = 4096;
 
 // --- digests and PCR values
 
@@ -246,6 +247,32 @@ Result<std::vector<NodeVolume>> decode_volumes(const json::Value& predicate) {
   return volumes;
 }
 
+// --- modules
+
+json::Value encode_modules(const std::vector<NodeModule>& modules) {
+  auto out = json::Value::array();
+  for (const auto& one : modules) out.push_back({{"name", one.name}, {"sha256", one.sha256}, {"signer", one.signer}});
+  return out;
+}
+
+/// Images without modules of their own have no such member.
+Result<std::vector<NodeModule>> decode_modules(const json::Value& predicate) {
+  std::vector<NodeModule> modules;
+  if (json::find(predicate, "modules") == nullptr) return modules;
+  for (const auto& one : *TRY(json::array(predicate, "modules", module_cap))) {
+    TRY(json::only(one, {"name", "sha256", "signer"}));
+    NodeModule module;
+    module.name = TRY(json::text(one, "name"));
+    module.sha256 = TRY(json::text(one, "sha256"));
+    const auto digest = parse_hex(module.sha256);
+    if (!digest || to_hex(*digest) != module.sha256 || digest->size() != digest_size_bytes(HashAlg::sha256))
+      return fail(ErrorCode::malformed, fmt::format("the digest of the module {} is no SHA-256", module.name));
+    module.signer = TRY(json::text(one, "signer"));
+    modules.push_back(std::move(module));
+  }
+  return modules;
+}
+
 }  // namespace
 
 std::string encode_baseline_statement(const Baseline& baseline) {
@@ -262,6 +289,7 @@ std::string encode_baseline_statement(const Baseline& baseline) {
                         {"phases", encode_phases(baseline.phases)}};
   if (!baseline.settings.empty()) predicate["settings"] = encode_settings(baseline.settings);
   if (!baseline.volumes.empty()) predicate["volumes"] = encode_volumes(baseline.volumes);
+  if (!baseline.modules.empty()) predicate["modules"] = encode_modules(baseline.modules);
   if (baseline.generation != 0) predicate["generation"] = baseline.generation;
   if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
   return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
@@ -271,7 +299,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   const auto predicate = TRY_IN("baseline", decode_statement(text, baseline_type));
   TRY_IN("baseline", json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
                                             "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs",
-                                            "phases", "settings", "generation", "volumes"}));
+                                            "phases", "settings", "generation", "volumes", "modules"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
@@ -288,6 +316,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   baseline.phases = TRY_IN("baseline", decode_phases(predicate));
   baseline.settings = TRY_IN("baseline", decode_settings(predicate));
   baseline.volumes = TRY_IN("baseline", decode_volumes(predicate));
+  baseline.modules = TRY_IN("baseline", decode_modules(predicate));
   return baseline;
 }
 

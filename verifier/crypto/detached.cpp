@@ -61,6 +61,11 @@ Result<Decoded> decode(Bytes pkcs7) {
   const auto digest = hash_of(OBJ_obj2nid(algorithm));
   if (!digest) return fail(ErrorCode::unsupported, "a signature over a digest that is no SHA");
   out.digest = *digest;
+  X509_ALGOR_get0(&algorithm, nullptr, nullptr, out.signer->digest_enc_alg);
+  const int scheme = OBJ_obj2nid(algorithm);
+  if (scheme != NID_rsaEncryption && scheme != NID_ecdsa_with_SHA256 && scheme != NID_ecdsa_with_SHA384 &&
+      scheme != NID_ecdsa_with_SHA512)
+    return fail(ErrorCode::unsupported, "a signature that is neither RSA (PKCS#1 v1.5) nor ECDSA");
   return out;
 }
 

@@ -84,6 +84,14 @@ struct NodeVolume {
   bool operator==(const NodeVolume&) const = default;
 };
 
+/// A kernel module of the image that is not of the kernel's package.
+struct NodeModule {
+  std::string name;    ///< as /proc/modules has it
+  std::string sha256;  ///< of its file in the image, signature included, hexadecimal
+  std::string signer;  ///< subject of the certificate (RFC 2253)
+  bool operator==(const NodeModule&) const = default;
+};
+
 /// What one release of one profile measures and contains.
 struct Baseline {
   std::string profile;  ///< the profile's name
@@ -113,6 +121,8 @@ struct Baseline {
   std::vector<Setting> settings;  ///< what must be in force on the running node; not measured, self-reported
   /// Encrypted volumes, in the order in which they lie on the disk.
   std::vector<NodeVolume> volumes;
+  /// Out-of-tree kernel modules, by name. No other one may be loaded.
+  std::vector<NodeModule> modules;
 
   bool operator==(const Baseline&) const = default;
 };

@@ -10,6 +10,7 @@
 #include "ingot/base/bytes.hpp"
 #include "ingot/base/guid.hpp"
 #include "ingot/base/result.hpp"
+#include "ingot/base/source.hpp"
 #include "ingot/model/network.hpp"
 #include "ingot/model/site.hpp"
 
@@ -125,6 +126,14 @@ struct KeyServer {
   TextLocation at;
 };
 
+/// A kernel module that is not of the kernel's package, as GPU drivers are.
+struct ModuleFile {
+  std::string name;      ///< as /proc/modules has it, with "_"
+  std::string path;      ///< as the profile gives it; says how it is compressed
+  SharedSource content;  ///< already read
+  TextLocation at;
+};
+
 struct Profile {
   std::string name;              ///< [a-z0-9][a-z0-9-]{0,62}
   std::uint64_t version = 1;     ///< monotonic, >= 1
@@ -197,6 +206,11 @@ struct Profile {
   /// PEM, whom recovery keys of volumes are encrypted to; complete_recovery() takes it from the key folder.
   std::string recovery_certificate;
   std::vector<ExtraFile> files;
+  /// [modules]: signed while the image is built (builder/image/modules.md).
+  struct Modules {
+    std::vector<ModuleFile> files;  ///< by name, each once
+    std::vector<std::string> load;  ///< names of these, with "_": loaded at boot, in this order
+  } modules;
   Hardening hardening;
   Ssh ssh;
   TimeSources time;

@@ -14,7 +14,7 @@ enum class SettingArea {
   sshd,              ///< `sshd -T`: keyword in lower case
   sysctl,            ///< /proc/sys: name with dots
   kernel_parameter,  ///< /proc/cmdline: "key" or "key=value"
-  module,            ///< modprobe configuration: a module that must not load
+  module,            ///< modprobe configuration: a module that must not load, or one of [modules]
   audit_status,      ///< `auditctl -s`: field
   audit_rule,        ///< `auditctl -l`: one rule in the form that auditctl prints
   firewall,          ///< `nft -j list ruleset`: one chain's policy or one rule
