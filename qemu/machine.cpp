@@ -108,7 +108,9 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   add({"-device", "virtio-rng-pci,addr=0x5"});
   // A card with its option ROM and nothing on the other end of its cable.
   if (shape.nic && files.http_port == 0)
-    add({"-netdev", "hubport,id=net0,hubid=0", "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,addr=0x6"});
+    add({"-netdev", "hubport,id=net0,hubid=0", "-device",
+         "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,addr=0x6" +
+             (shape.option_rom.empty() ? "" : ",romfile=" + quoted(shape.option_rom))});
   // A card's address tells the guest which it is: the last byte counts from 1 in the order given, the fifth is of the
   // machine, taken from the tap's name so that machines of one network differ.
   for (std::size_t i = 0; i < shape.taps.size(); ++i) {

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   app.footer(exit_text);
   cli::Action action;
   cli::add_keys(app, action);
+  cli::add_sign(app, action);
   cli::add_build(app, action);
   cli::add_compare(app, action);
   cli::add_predict(app, action);

@@ -21,6 +21,7 @@
 #include "port.hpp"
 #include "queue.hpp"
 #include "report.hpp"
+#include "secureboot.hpp"
 #include "target.hpp"
 #include "volumes.hpp"
 
@@ -57,6 +58,10 @@ constexpr const char* help_text =
     "  ingot-agent index-needed --device PATH --flag FILE               in the initrd: makes FILE when revoked "
     "releases\n"
     "                                                                   open the volume\n"
+    "  ingot-agent secureboot status [--json]                           Secure Boot here: on or off, and whose keys\n"
+    "  ingot-agent secureboot enroll DIR [--append]                     hands DIR's dbx.auth, db.auth, KEK.auth and\n"
+    "                                                                   PK.auth to the firmware, those that are there\n"
+    "      [--efivars DIR]                                              default: /sys/firmware/efi/efivars\n"
     "  ingot-agent --version\n"
     "\n"
     "  --port NAME    take the nonce from a virtio-serial port and answer there\n"
@@ -258,6 +263,11 @@ int main(int argc, char** argv) {
   if (command == "--version") return std::puts(INGOT_VERSION) < 0 ? 3 : 0;
   if (command == "--help" || command == "-h")
     return std::fputs(help_text, argc > 1 ? stdout : stderr) < 0 || argc < 2 ? 3 : 0;
+  if (command == "secureboot") {
+    const auto text = agent::run_secureboot(std::vector<std::string>(argv + 2, argv + argc));
+    const auto done = text ? deliver(*text, "") : Result<void>(fail(text.error()));
+    return done ? 0 : report(done.error());
+  }
   const auto known = commands.find(command);
   if (known == commands.end())
     return report(Error{ErrorCode::usage, fmt::format("unknown command {}", command), help_hint, {}, {}});

@@ -37,6 +37,7 @@ struct MachineShape {
   /// (in a network namespace of the caller's, say).
   std::vector<std::string> taps = {};
   std::vector<Medium> media = {};  ///< at most four
+  std::string option_rom = {};     ///< file with the ROM of `nic`; empty: QEMU's own
 };
 
 enum class BootEnd {

@@ -1,0 +1,340 @@
+// efitools and libefivar as judges of signature lists, of signed updates of PK, KEK, db and dbx, and of how the agent
+// reads and writes variables.
+#include <efivar/efivar.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
+#include "ingot/measure/variable_update.hpp"
+#include "ingot/signer/key.hpp"
+#include "tool.hpp"
+
+using namespace ingot;
+using namespace ingot::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string ingot_program = std::string(INGOT_BUILD) + "/ingot";
+const std::string agent_program = std::string(INGOT_BUILD) + "/ingot-agent";
+const std::string efitools_images = "/usr/lib/efitools/x86_64-linux-gnu";
+constexpr const char* owner = "11111111-2222-3333-4444-123456789abc";
+/// What efitools' hash-to-efi-sig-list puts into every entry.
+constexpr const char* efitools_owner = "605dab50-e046-4300-abb6-3dd810dd8b23";
+constexpr const char* may = "2024-05-06 07:08:09";
+constexpr std::uint64_t cap = 4u << 20;
+
+Buffer bytes_of(const std::string& path) {
+  auto bytes = read_file(path, cap);
+  if (!bytes) FAIL(describe(bytes.error()));
+  return *std::move(bytes);
+}
+
+/// A key of its own in `folder`, self-signed.
+struct Signer {
+  std::string key, certificate;
+  Signer(const std::string& folder, const std::string& name, int bits = 2048)
+      : key(folder + "/" + name + ".key"), certificate(folder + "/" + name + ".crt") {
+    output_of({"openssl", "req", "-x509", "-newkey", "rsa:" + std::to_string(bits), "-nodes", "-keyout", key, "-out",
+               certificate, "-days", "30", "-subj", "/O=Site/CN=" + name});
+    fs::permissions(key, fs::perms::owner_read | fs::perms::owner_write);
+  }
+};
+
+/// `ingot sign update` with words of a test; its standard error.
+std::string sign_update(std::vector<std::string> words, std::map<std::string, std::string> environment = {}) {
+  std::vector<std::string> argv = {ingot_program, "sign", "update"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  const auto done = run_tool(std::move(argv), std::move(environment));
+  INFO(done.error_tail);
+  REQUIRE(done.exit_code == 0);
+  return done.error_tail;
+}
+
+/// What efitools signs for the same list.
+Buffer by_efitools(const std::string& folder, const Signer& signer, const std::string& variable,
+                   const std::string& list, bool append) {
+  const auto out = folder + "/efitools.auth";
+  fs::remove(out);
+  std::vector<std::string> argv = {"sign-efi-sig-list", "-t", may, "-k", signer.key, "-c", signer.certificate};
+  if (append) argv.push_back("-a");
+  for (const auto& word : {variable, list, out}) argv.push_back(word);
+  output_of(std::move(argv));
+  return bytes_of(out);
+}
+
+/// A folder that stands for efivarfs, for the agent and for libefivar alike.
+struct Efivars {
+  explicit Efivars(const std::string& folder) : path(folder + "/") {
+    fs::create_directory(folder);
+    ::setenv("EFIVARFS_PATH", path.c_str(), 1);
+    set("SetupMode", EFI_GLOBAL_GUID, Buffer{1}, 0x6);
+    set("SecureBoot", EFI_GLOBAL_GUID, Buffer{0}, 0x6);
+  }
+  ~Efivars() { ::unsetenv("EFIVARFS_PATH"); }
+  void set(const char* name, const efi_guid_t& guid, Buffer data, std::uint32_t attributes) const {
+    REQUIRE(efi_set_variable(guid, name, data.data(), data.size(), attributes, 0644) == 0);
+  }
+  /// What libefivar reads; empty: there is none.
+  [[nodiscard]] std::pair<Buffer, std::uint32_t> get(const char* name, const efi_guid_t& guid) const {
+    std::uint8_t* data = nullptr;
+    std::size_t size = 0;
+    std::uint32_t attributes = 0;
+    if (efi_get_variable(guid, name, &data, &size, &attributes) != 0) return {};
+    const Buffer out(data, data + size);
+    std::free(data);
+    return {out, attributes};
+  }
+  [[nodiscard]] builder::Completed agent(std::vector<std::string> words) const {
+    std::vector<std::string> argv = {agent_program, "secureboot"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    for (const char* word : {"--efivars", path.c_str()}) argv.push_back(word);
+    return run_tool(std::move(argv));
+  }
+  std::string path;
+};
+
+std::string keys_and_updates(const std::string& folder, const std::string& name) {
+  output_of({ingot_program, "keys", "init", folder + "/" + name});
+  output_of({ingot_program, "sign", "variables", "--keys", folder + "/" + name, "--out", folder + "/" + name + "-out"});
+  return folder + "/" + name + "-out/loader/keys/auto";
+}
+
+}  // namespace
+
+TEST_CASE("sign update: signature lists are cert-to-efi-sig-list's and hash-to-efi-sig-list's, byte for byte") {
+  const auto folder = scratch();
+  const auto& path = folder.path();
+  const Signer signer(path, "KEK");
+  output_of({"cert-to-efi-sig-list", "-g", owner, signer.certificate, path + "/theirs.esl"});
+  sign_update({"db", "--add-certificate", signer.certificate, "--owner", owner, "--key", signer.key, "--certificate",
+               signer.certificate, "--time", may, "--out", path + "/a.auth", "--list-out", path + "/ours.esl"});
+  CHECK(bytes_of(path + "/ours.esl") == bytes_of(path + "/theirs.esl"));
+  output_of({"openssl", "x509", "-in", signer.certificate, "-outform", "DER", "-out", path + "/kek.der"});
+  sign_update({"db", "--add-certificate", path + "/kek.der", "--owner", owner, "--key", signer.key, "--certificate",
+               signer.certificate, "--time", may, "--out", path + "/b.auth"});
+  CHECK(bytes_of(path + "/a.auth") == bytes_of(path + "/b.auth"));
+
+  const auto one = efitools_images + "/HelloWorld.efi", two = efitools_images + "/KeyTool.efi";
+  output_of({"hash-to-efi-sig-list", one, two, path + "/theirs.esl"});
+  sign_update({"dbx", "--add-image", one, "--add-image", two, "--owner", efitools_owner, "--key", signer.key,
+               "--certificate", signer.certificate, "--time", may, "--out", path + "/a.auth", "--list-out",
+               path + "/ours.esl"});
+  CHECK(bytes_of(path + "/ours.esl") == bytes_of(path + "/theirs.esl"));
+}
+
+TEST_CASE("sign update: the file is sign-efi-sig-list's, byte for byte") {
+  const auto folder = scratch();
+  const auto& path = folder.path();
+  for (const int bits : {2048, 3072, 4096}) {
+    const Signer signer(path, "key-" + std::to_string(bits), bits);
+    const auto list = path + "/list.esl";
+    output_of({"cert-to-efi-sig-list", "-g", owner, signer.certificate, list});
+    for (const std::string variable : {"PK", "KEK", "db", "dbx"})
+      for (const bool append : {false, true}) {
+        if (variable == "PK" && append) continue;
+        INFO(bits << " bits, " << variable << (append ? " appended" : ""));
+        std::vector<std::string> words = {variable,           "--list",           list,     "--key", signer.key,
+                                          "--certificate",    signer.certificate, "--time", may,     "--out",
+                                          path + "/ours.auth"};
+        if (append) words.push_back("--append");
+        const auto said = sign_update(words);
+        CHECK_THAT(said, Catch::Contains(append ? "appends to " + variable : "sets " + variable));
+        CHECK_THAT(said, Catch::Contains("CN=key-" + std::to_string(bits)));
+        const auto ours = bytes_of(path + "/ours.auth");
+        CHECK(ours == by_efitools(path, signer, variable, list, append));
+      }
+  }
+}
+
+TEST_CASE("sign update: a certificate from an authority, SOURCE_DATE_EPOCH and any time zone sign to the same bytes") {
+  const auto folder = scratch();
+  const auto& path = folder.path();
+  const Signer authority(path, "authority"), other(path, "other");
+  Signer leaf = other;
+  leaf.certificate = path + "/leaf.crt";
+  output_of({"openssl", "x509", "-new", "-subj", "/C=DE/O=A & B/OU=x/CN=Löwe", "-key", other.key, "-force_pubkey",
+             other.key, "-CA", authority.certificate, "-CAkey", authority.key, "-set_serial", "0x80000000000000000001",
+             "-days", "9", "-out", leaf.certificate});
+  const auto list = path + "/list.esl";
+  output_of({"cert-to-efi-sig-list", "-g", owner, authority.certificate, list});
+  const auto theirs = by_efitools(path, leaf, "db", list, true);
+  for (const char* zone : {"UTC", "America/New_York", "Asia/Kathmandu"}) {
+    INFO(zone);
+    const auto out = path + "/ours.auth";
+    sign_update({"db", "--append", "--list", list, "--key", leaf.key, "--certificate", leaf.certificate, "--out", out},
+                {{"SOURCE_DATE_EPOCH", "1714979289"}, {"TZ", zone}});
+    CHECK(bytes_of(out) == theirs);
+  }
+  // Whoever trusts the authority takes it, though the signature does not carry the authority's certificate.
+  const auto update = codec::decode_authenticated_update(theirs).value();
+  const auto* db = codec::find_key_variable("db");
+  const auto certificate = [](const Signer& one) {
+    return crypto::Certificate::from_pem(as_text(bytes_of(one.certificate))).value();
+  };
+  CHECK(measure::verify_update(*db, codec::UpdateKind::append, update, {certificate(authority)}));
+  CHECK_FALSE(measure::verify_update(*db, codec::UpdateKind::append, update, {certificate(other)}));
+}
+
+TEST_CASE("sign variables: systemd-boot's layout, each file sign-efi-sig-list's for the list beside it") {
+  const auto folder = scratch();
+  const auto& path = folder.path();
+  const auto made = keys_and_updates(path, "site");
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(made)) names.insert(entry.path().filename());
+  CHECK(names ==
+        std::set<std::string>{"PK.auth", "KEK.auth", "db.auth", "dbx.auth", "PK.esl", "KEK.esl", "db.esl", "dbx.esl"});
+  for (const std::string name : {"PK", "KEK", "db", "dbx"}) {
+    INFO(name);
+    const std::string signer = path + "/site/" + (name == "PK" || name == "KEK" ? "PK" : "KEK");
+    const auto list = made + "/" + name + ".esl";
+    output_of({"sign-efi-sig-list", "-t", "2024-01-01 00:00:00", "-k", signer + ".key", "-c", signer + ".crt", name,
+               list, path + "/theirs.auth"});
+    CHECK(bytes_of(made + "/" + name + ".auth") == bytes_of(path + "/theirs.auth"));
+    output_of({"sig-list-to-certs", list, path + "/" + name});
+    if (name == "dbx") continue;
+    output_of({"openssl", "x509", "-in", path + "/site/" + name + ".crt", "-outform", "DER", "-out", path + "/x.der"});
+    CHECK(bytes_of(path + "/" + name + "-0.der") == bytes_of(path + "/x.der"));
+  }
+  CHECK(bytes_of(path + "/dbx-0.hash") == Buffer(32));
+  const auto again =
+      run_tool({ingot_program, "sign", "variables", "--keys", path + "/site", "--out", path + "/site-out"});
+  CHECK(again.exit_code == 3);
+  CHECK_THAT(again.error_tail, Catch::Contains("exists"));
+}
+
+TEST_CASE("sign update: what cannot be right is refused, and leaves no file") {
+  const auto folder = scratch();
+  const auto& path = folder.path();
+  const Signer signer(path, "KEK"), other(path, "other");
+  REQUIRE(write_file(path + "/torn.esl", Buffer(30, 1)));
+  const std::string hash(64, 'a'), out = path + "/x.auth";
+  struct Row {
+    const char* name;
+    std::vector<std::string> words;
+    int status;
+    const char* said;
+  };
+  const std::vector<std::string> key = {"--key", signer.key, "--certificate", signer.certificate};
+  const Row rows[] = {
+      {"another variable", {"Boot0000", "--add-hash", hash, "--time", may}, 3, "PK, KEK, db or dbx"},
+      {"no time", {"db", "--add-hash", hash}, 3, "SOURCE_DATE_EPOCH"},
+      {"no date", {"db", "--add-hash", hash, "--time", "2024-02-30 00:00:00"}, 3, "no date"},
+      {"half a digest", {"db", "--add-hash", "abcd", "--time", may}, 3, "64 hexadecimal"},
+      {"nothing", {"db", "--time", may}, 3, "nothing to set"},
+      {"an owner that is no GUID", {"db", "--add-hash", hash, "--owner", "me", "--time", may}, 3, "no GUID"},
+      {"a digest as PK", {"PK", "--add-hash", hash, "--time", may}, 2, "certificates only"},
+      {"a key as certificate", {"db", "--add-certificate", signer.key, "--time", may}, 2, "KEK.key"},
+      {"no PE file", {"db", "--add-image", signer.key, "--time", may}, 2, "KEK.key"},
+      {"a torn list", {"db", "--list", path + "/torn.esl", "--time", may}, 2, "torn.esl"},
+      {"a list that is not there", {"db", "--list", path + "/none.esl", "--time", may}, 3, "none.esl"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.name);
+    std::vector<std::string> argv = {ingot_program, "sign", "update"};
+    argv.insert(argv.end(), row.words.begin(), row.words.end());
+    argv.insert(argv.end(), key.begin(), key.end());
+    argv.insert(argv.end(), {"--out", out});
+    const auto done = run_tool(std::move(argv), {{"SOURCE_DATE_EPOCH", ""}});
+    CHECK(done.exit_code == row.status);
+    CHECK_THAT(done.error_tail, Catch::Contains(row.said));
+    CHECK_FALSE(fs::exists(out));
+  }
+  const auto mixed = run_tool({ingot_program, "sign", "update", "db", "--add-hash", hash, "--time", may, "--key",
+                               signer.key, "--certificate", other.certificate, "--out", out});
+  CHECK(mixed.exit_code == 2);
+  CHECK_THAT(mixed.error_tail, Catch::Contains("does not belong to"));
+  CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("agent secureboot: reads what libefivar writes, and writes what libefivar reads") {
+  const auto folder = scratch();
+  const auto updates = keys_and_updates(folder.path(), "site");
+  const Efivars efivars(folder.path() + "/efivars");
+  const auto done = efivars.agent({"enroll", updates});
+  INFO(done.error_tail);
+  REQUIRE(done.exit_code == 0);
+  const std::string said(as_text(done.output));
+  const auto at = [&](const char* line) { return said.find(line); };
+  CHECK(at("enrolled dbx") < at("enrolled db,"));
+  CHECK(at("enrolled db,") < at("enrolled KEK"));
+  CHECK(at("enrolled KEK") < at("enrolled PK"));
+  CHECK(at("CN=Ingot Platform Key") != std::string::npos);
+  for (const auto& [name, guid] : {std::pair<const char*, efi_guid_t>{"PK", EFI_GLOBAL_GUID},
+                                   {"KEK", EFI_GLOBAL_GUID},
+                                   {"db", EFI_IMAGE_SECURITY_GUID},
+                                   {"dbx", EFI_IMAGE_SECURITY_GUID}}) {
+    INFO(name);
+    const auto [data, attributes] = efivars.get(name, guid);
+    CHECK(data == bytes_of(updates + "/" + name + ".auth"));
+    CHECK(attributes == 0x27);
+    // No firmware here that would take the list out of it.
+    efivars.set(name, guid, bytes_of(updates + "/" + name + ".esl"), 0x27);
+  }
+  const auto status = efivars.agent({"status", "--json"});
+  REQUIRE(status.exit_code == 0);
+  const auto json = nlohmann::json::parse(as_text(status.output));
+  CHECK(json.at("setup_mode") == true);
+  CHECK(json.at("secure_boot") == false);
+  CHECK(json.at("dbx").at(0).at("sha256") == std::string(64, '0'));
+  const auto print = output_of({"openssl", "x509", "-in", folder.path() + "/site/db.crt", "-noout", "-fingerprint",
+                                "-sha256", "-subject", "-nameopt", "RFC2253"});
+  std::string fingerprint;
+  for (const char c : print.substr(print.find('=') + 1, 95))
+    if (c != ':') fingerprint += static_cast<char>(std::tolower(c));
+  CHECK(json.at("db").at(0).at("sha256") == fingerprint);
+  CHECK_THAT(print, Catch::Contains("subject=" + json.at("db").at(0).at("subject").get<std::string>() + "\n"));
+}
+
+TEST_CASE("agent secureboot: outside setup mode takes what the enrolled keys signed, and looks before it writes") {
+  const auto folder = scratch();
+  const auto ours = keys_and_updates(folder.path(), "site"), strangers = keys_and_updates(folder.path(), "stranger");
+  const Efivars efivars(folder.path() + "/efivars");
+  efivars.set("SetupMode", EFI_GLOBAL_GUID, Buffer{0}, 0x6);
+  for (const char* name : {"PK", "KEK"}) efivars.set(name, EFI_GLOBAL_GUID, bytes_of(ours + "/" + name + ".esl"), 0x27);
+  const auto refused = efivars.agent({"enroll", strangers});
+  CHECK(refused.exit_code == 2);
+  CHECK_THAT(refused.error_tail, Catch::Contains("not in setup mode") && Catch::Contains("CN=Ingot Key Exchange Key"));
+  CHECK(efivars.get("dbx", EFI_IMAGE_SECURITY_GUID).first.empty());
+  // A good dbx beside a foreign db: neither is written.
+  fs::create_directory(folder.path() + "/mixed");
+  fs::copy_file(ours + "/dbx.auth", folder.path() + "/mixed/dbx.auth");
+  fs::copy_file(strangers + "/db.auth", folder.path() + "/mixed/db.auth");
+  CHECK(efivars.agent({"enroll", folder.path() + "/mixed"}).exit_code == 2);
+  CHECK(efivars.get("dbx", EFI_IMAGE_SECURITY_GUID).first.empty());
+  // No update at all: a signature list alone.
+  fs::copy_file(ours + "/db.esl", folder.path() + "/mixed/db.auth", fs::copy_options::overwrite_existing);
+  const auto torn = efivars.agent({"enroll", folder.path() + "/mixed"});
+  CHECK(torn.exit_code == 2);
+  CHECK_THAT(torn.error_tail, Catch::Contains("mixed/db.auth"));
+  CHECK(efivars.get("dbx", EFI_IMAGE_SECURITY_GUID).first.empty());
+  fs::remove(folder.path() + "/mixed/db.auth");
+  const auto appended = efivars.agent({"enroll", folder.path() + "/mixed", "--append"});
+  CHECK(appended.exit_code == 0);
+  CHECK(efivars.get("dbx", EFI_IMAGE_SECURITY_GUID).second == 0x67);
+}
+
+TEST_CASE("agent secureboot: an error says what was written before it") {
+  const auto folder = scratch();
+  const auto updates = keys_and_updates(folder.path(), "site");
+  const Efivars efivars(folder.path() + "/efivars");
+  fs::create_symlink("/nowhere/KEK", efivars.path + "KEK-8be4df61-93ca-11d2-aa0d-00e098032b8c");
+  const auto done = efivars.agent({"enroll", updates});
+  CHECK(done.exit_code == 3);
+  CHECK_THAT(done.error_tail, Catch::Contains("KEK (written before it: dbx, db)"));
+  CHECK(efivars.get("db", EFI_IMAGE_SECURITY_GUID).first == bytes_of(updates + "/db.auth"));
+  CHECK(efivars.get("PK", EFI_GLOBAL_GUID).first.empty());
+  const auto none = run_tool({agent_program, "secureboot", "status", "--efivars", folder.path()});
+  CHECK(none.exit_code == 3);
+  CHECK_THAT(none.error_tail, Catch::Contains("mount -t efivarfs"));
+  const auto empty = efivars.agent({"enroll", folder.path()});
+  CHECK(empty.exit_code == 3);
+  for (const auto& words : {std::vector<std::string>{}, {"enroll"}, {"status", "x"}, {"status", "--append"}})
+    CHECK(efivars.agent(words).exit_code == 3);
+}
