@@ -55,12 +55,13 @@ Result<std::vector<SignatureList>> check_content(const VariableUpdate& update) {
     if (is_key && list.type == efi_cert_sha256_guid)
       return fail(ErrorCode::malformed, fmt::format("a digest in {}, which holds certificates only", name),
                   "revoke by dbx and allow by db");
-  if (update.variable->name == "PK" && (entries != 1 || update.kind == UpdateKind::append))
+  const bool append = update.kind == UpdateKind::append;
+  if (update.variable->name == "PK" && (append || (entries != 1 && !update.content.empty())))
     return fail(ErrorCode::malformed,
                 fmt::format("PK is one certificate, and replaced as a whole; not {}{}", entries,
-                            update.kind == UpdateKind::append ? " appended" : " of them"),
+                            append ? " appended" : " of them"),
                 "give one certificate, without --append");
-  if (entries == 0 && update.kind == UpdateKind::append)
+  if (entries == 0 && append)
     return fail(ErrorCode::usage, fmt::format("nothing to append to {}", name),
                 "add a certificate, a digest or a list");
   return lists;

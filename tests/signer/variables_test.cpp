@@ -55,7 +55,8 @@ AuthenticatedUpdate decoded(const Result<Buffer>& file) { return decode_authenti
 
 EnrolledVariables enrolled() {
   EnrolledVariables variables;
-  for (const auto& [update, auth] : enrolment_updates(keys().ours, may).value())
+  const auto updates = enrolment_updates(keys().ours, may).value();
+  for (const auto& [update, auth] : updates)
     REQUIRE(apply_update(variables, *update.variable, update.kind, decode_authenticated_update(auth).value()));
   return variables;
 }
