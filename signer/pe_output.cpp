@@ -1,5 +1,10 @@
 #include "pe_output.hpp"
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <future>
+
 #include "ingot/base/writer.hpp"
 
 namespace ingot::signer {
@@ -19,16 +24,36 @@ Result<PeOutput> PeOutput::copy(const ByteSource& file, const codec::Pe& pe, con
   TRY(check_size(pe.file_size));
   auto out = TRY(OutputFile::create(out_path));
   PeOutput copy(std::move(out), pe);
-  const std::uint64_t end = pe.is_signed() ? pe.certificate_table_offset : pe.file_size;
-  TRY(for_each_chunk(file, 0, end, [&](Bytes chunk) -> Result<void> {
-    also(chunk);
-    copy.sum_.add(copy.end_, chunk);
-    TRY(copy.out_.copy_at(copy.end_, chunk));
-    copy.end_ += chunk.size();
-    return {};
-  }));
+  TRY(copy.read_from(file, also));
   copy.sum_.take_back(pe.checksum_offset, Writer{}.u32le(pe.checksum).view());
   return copy;
+}
+
+// Two buffers: while a thread writes what is in one, this one hashes it and fills the other. What is hashed is what is
+// written, whatever happens to the file meanwhile.
+Result<void> PeOutput::read_from(const ByteSource& file, const std::function<void(Bytes)>& also) {
+  constexpr std::uint64_t chunk_bytes = 2u << 20;
+  const std::uint64_t end = pe_.is_signed() ? pe_.certificate_table_offset : pe_.file_size;
+  Buffer buffers[2];
+  std::future<Result<void>> writing;  // its end is waited for before the buffers go
+  for (std::size_t turn = 0; end_ < end; turn ^= 1) {
+    auto& buffer = buffers[turn];
+    buffer.resize(static_cast<std::size_t>(std::min(end - end_, chunk_bytes)));
+    TRY(file.read(end_, buffer));
+    if (writing.valid()) TRY(writing.get());
+    writing = std::async(std::launch::async, [this, &buffer, at = end_]() -> Result<void> {
+      sum_.add(at, buffer);
+      TRY(out_.copy_at(at, buffer));
+      // Advice: what is on its way to the disk by now, commit() need not wait for.
+      ::sync_file_range(out_.descriptor(), static_cast<off_t>(at), static_cast<off_t>(buffer.size()),
+                        SYNC_FILE_RANGE_WRITE);
+      return {};
+    });
+    also(buffer);
+    end_ += buffer.size();
+  }
+  if (writing.valid()) TRY(writing.get());
+  return {};
 }
 
 std::uint32_t PeOutput::checksum_before(Bytes table) const {

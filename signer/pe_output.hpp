@@ -20,6 +20,8 @@ class PeOutput {
 
  private:
   PeOutput(OutputFile out, const codec::Pe& pe) : out_(std::move(out)), pe_(pe) {}
+  Result<void> read_from(const ByteSource& file, const std::function<void(Bytes)>& also);
+
   OutputFile out_;
   codec::Pe pe_;
   codec::PeChecksum sum_;  ///< of what was copied, without CheckSum
