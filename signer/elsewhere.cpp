@@ -85,6 +85,10 @@ Result<Buffer> SigningKey::State::answered(const SigningPurpose& purpose, HashAl
   const auto found =
       std::find_if(answer->signatures.begin(), answer->signatures.end(),
                    [&](const codec::AnsweredSignature& one) { return one.key_id == id && one.message == digest; });
+  if (found == answer->signatures.end() && answer->request.empty())
+    return fail(
+        ErrorCode::missing, fmt::format("{} signs: {}", place, purpose.what),
+        "a request cannot ask for what the root file system contains: sign it there first (`ingot sign module`)");
   if (found == answer->signatures.end())
     return fail(ErrorCode::crypto, fmt::format("the answer has no signature for: {}", purpose.what),
                 "is it the answer to this build's request, made by the same release of ingot?");

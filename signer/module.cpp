@@ -12,6 +12,7 @@
 #include "ingot/base/writer.hpp"
 #include "ingot/codec/module_compression.hpp"
 #include "ingot/codec/module_signature.hpp"
+#include "ingot/crypto/hash.hpp"
 #include "key_state.hpp"
 
 namespace ingot::signer {
@@ -74,12 +75,12 @@ Result<Buffer> signer_id(const crypto::Certificate& certificate) {
 
 }  // namespace
 
-Result<Buffer> module_signature(Bytes content, const SigningKey& key) {
+Result<Buffer> module_signature(Bytes content, const SigningKey& key, std::string_view what) {
   if (!key.public_key().rsa_numbers())
     return fail(ErrorCode::crypto, "signatures of kernel modules need an RSA key here",
                 "use the db key, which the firmware wants to be RSA as well");
   const auto id = TRY(signer_id(TRY(key.certificate())));
-  const auto value = TRY(key.sign(HashAlg::sha256, content));
+  const auto value = TRY(key.sign({std::string(what), crypto::sha256(content)}, HashAlg::sha256, content));
   // SignerInfo, version 1: the signer told by issuer and number. No attributes: what is signed is the content's digest.
   const auto signer = tlv(sequence, {version_1, id, sha256_algorithm, rsa_algorithm, tlv(octet_string, {value})});
   const auto signed_data =
@@ -96,7 +97,8 @@ Result<SignedModule> sign_module(Bytes file, const SigningKey& key, OldSignature
   if (content.size() != module.size() && old == OldSignature::refused)
     return fail(ErrorCode::usage, "the module is signed already", "say --replace to take that signature away");
   auto info = TRY(codec::decode_module_info(content));
-  auto bytes = codec::append_module_signature(content, TRY(module_signature(content, key)));
+  auto bytes =
+      codec::append_module_signature(content, TRY(module_signature(content, key, "kernel module " + info.name)));
   if (compression != codec::ModuleCompression::none) bytes = TRY(codec::compress_module(bytes, compression));
   return SignedModule{std::move(info), std::move(bytes)};
 }

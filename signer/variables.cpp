@@ -7,6 +7,7 @@
 #include "ingot/base/writer.hpp"
 #include "ingot/codec/certificate_names.hpp"
 #include "ingot/codec/der.hpp"
+#include "ingot/crypto/hash.hpp"
 #include "ingot/signer/sign.hpp"
 
 namespace ingot::signer {
@@ -69,13 +70,13 @@ Result<std::vector<SignatureList>> check_content(const VariableUpdate& update) {
 
 }  // namespace
 
-Result<Buffer> sign_detached(Bytes message, const SigningKey& key) {
+Result<Buffer> sign_detached(const SigningPurpose& purpose, Bytes message, const SigningKey& key) {
   const auto certificate = TRY(key.certificate());
   if (!key.public_key().rsa_public_key_der())
     return fail(ErrorCode::crypto, "firmware takes RSA signatures on its variables, and this key is of another kind",
                 "use an RSA-2048 (or larger) key for PK and KEK");
   const auto names = TRY_IN("the signer's certificate", decode_certificate_names(certificate.der()));
-  const auto signature = TRY(key.sign(HashAlg::sha256, message));
+  const auto signature = TRY(key.sign(purpose, HashAlg::sha256, message));
   const auto issuer_and_number = encode_der(der_sequence, join({names.issuer, names.serial_number}));
   const auto signer_info = encode_der(der_sequence, join({version_1, issuer_and_number, sha256_algorithm, rsa_algorithm,
                                                           encode_der(der_octet_string, signature)}));
@@ -90,7 +91,9 @@ Result<Buffer> sign_update(const VariableUpdate& update, const SigningKey& key) 
                 "give --time \"YYYY-MM-DD HH:MM:SS\"");
   TRY(check_content(update));
   AuthenticatedUpdate out{update.time, {}, update.content};
-  out.signed_data = TRY(sign_detached(signed_bytes(*update.variable, update.kind, update.time, update.content), key));
+  const SigningPurpose purpose{TRY(describe_update(update)).front(), crypto::sha256(update.content)};
+  out.signed_data =
+      TRY(sign_detached(purpose, signed_bytes(*update.variable, update.kind, update.time, update.content), key));
   auto file = encode_authenticated_update(out);
   if (file.size() > authenticated_update_cap_bytes)
     return fail(ErrorCode::limit, fmt::format("an update of {} bytes, which no variable takes", file.size()),

@@ -34,6 +34,8 @@ void add_seal(CLI::App& app, Action& action);
 void add_recover(CLI::App& app, Action& action);
 void add_sign(CLI::App& app, Action& action);
 // Below `ingot sign`.
+void add_sign_pe(CLI::App& sign, Action& action);
+void add_sign_list(CLI::App& sign, Action& action);
 void add_sign_module(CLI::App& sign, Action& action);
 void add_sign_answer(CLI::App& sign, Action& action);
 void add_sign_log(CLI::App& sign, Action& action);

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/modules.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/codec/module_compression.hpp"
+#include "ingot/codec/module_signature.hpp"
+#include "ingot/crypto/detached.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/signer/module.hpp"
 #include "kernel.hpp"
@@ -53,11 +56,21 @@ Result<std::string> vermagic_of_kernel(const Tree& tree, const std::string& fold
               "use a kernel package that has its modules");
 }
 
+/// What was signed by the key before, where the key is on another machine (`ingot sign module`): the same bytes.
+Result<std::optional<signer::SignedModule>> signed_before(Bytes module, const signer::SigningKey& key) {
+  const auto parts = TRY(codec::decode_module_signature(module));
+  if (!parts || TRY(codec::without_module_signatures(module)).size() != parts->content.size() ||
+      !crypto::verify_detached(parts->pkcs7, parts->content, TRY(key.certificate())))
+    return std::optional<signer::SignedModule>{};
+  return signer::SignedModule{TRY(codec::decode_module_info(parts->content)), to_buffer(module)};
+}
+
 Result<signer::SignedModule> sign_one(const ModuleFile& file, const std::string& vermagic,
                                       const signer::SigningKey& key) {
   const auto packed = TRY(read_all(*file.content, codec::module_cap_bytes));
   const auto plain = TRY(codec::decompress_module(packed, codec::module_compression(packed)));
-  auto module = TRY(signer::sign_module(plain, key, signer::OldSignature::replaced));
+  auto before = TRY(signed_before(plain, key));
+  auto module = before ? *std::move(before) : TRY(signer::sign_module(plain, key, signer::OldSignature::replaced));
   if (module.info.name != file.name)
     return fail(ErrorCode::malformed, fmt::format("it says that its name is {}", module.info.name),
                 "name the file after the module: modprobe looks for that");

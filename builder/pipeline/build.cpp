@@ -102,7 +102,7 @@ Result<void> add_profile_modules(Build& build, const BaseTree& base, NodeTree& n
   if (build.profile.modules.files.empty()) return {};
   build.progress.step("modules",
                       fmt::format("{} out-of-tree modules, signed by db", build.profile.modules.files.size()));
-  const auto db = TRY(signer::SigningKey::load(build.keys.key("db"), build.keys.certificate("db")));
+  const auto db = TRY(build.keys.load("db"));
   auto added =
       TRY(add_modules(node.tree, TRY(kernel_release(base.tree)), build.profile.modules, db, build.options.cache));
   build.modules = std::move(added.modules);
@@ -304,6 +304,7 @@ Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& bas
 Result<signer::KeyFolder> keys_of(const BuildOptions& options) {
   if (options.request.empty() && options.answer.empty()) return signer::open_keys(options.keys);
   auto keys = TRY(signer::open_public_keys(options.keys));
+  keys.answer = std::make_shared<codec::SigningAnswer>();
   if (options.answer.empty()) return keys;
   const auto text = TRY(read_file(options.answer, codec::signing_answer_cap_bytes));
   keys.answer = std::make_shared<codec::SigningAnswer>(TRY_IN(options.answer, codec::decode_signing_answer(text)));
@@ -355,7 +356,7 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
     progress.step("request", options.request);
     return BuildSummary{wish.draft, {}, TRY(write_request(wish, keys, options.request))};
   }
-  if (build.keys.answer) TRY(check_answer(build, wish));
+  if (!options.answer.empty()) TRY(check_answer(build, wish));
   auto baseline = TRY(sign_image(wish, build.keys, build.out.work(), progress));
   TRY(make_disk_image(build));
   TRY(write_variable_store(build, secure_boot));

@@ -69,7 +69,7 @@ TEST_CASE("signature log: every way of signing leaves its entry") {
   };
   const auto pcr = load("pcr", false), db = load("db", true);
   const Buffer digest(32, 7);
-  REQUIRE(authenticode_certificate_table(digest, db, "UKI training 7"));
+  REQUIRE(authenticode_signature(digest, db, "UKI training 7"));
   REQUIRE(pcr_signature_json({{"enter-initrd", {{HashAlg::sha256, digest}}}}, pcr));
   REQUIRE(release_signature_json({"enter-initrd", {{HashAlg::sha256, digest}}}, 3, pcr));
   REQUIRE(sign_ipe_policy("policy_name=ingot policy_version=1.2.3\nDEFAULT action=DENY\n", db));

@@ -50,7 +50,7 @@ Result<void> check_digests(PKCS7* handle) {
 
 }  // namespace
 
-Result<void> verify_detached(Bytes signed_data, Bytes message, const Certificate& anchor) {
+Result<void> verify_signed_data(Bytes signed_data, Bytes message, const Certificate& anchor) {
   const auto handle = TRY(decode(signed_data));
   TRY(check_digests(handle.get()));
   // OpenSSL would take the message from inside and never look at ours.

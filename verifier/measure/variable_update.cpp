@@ -55,7 +55,7 @@ Result<void> verify_update(const codec::KeyVariable& variable, codec::UpdateKind
   const auto message = codec::signed_bytes(variable, kind, update.time, update.content);
   std::string others;
   for (const auto& owner : owners) {
-    auto verified = crypto::verify_detached(update.signed_data, message, owner);
+    auto verified = crypto::verify_signed_data(update.signed_data, message, owner);
     if (verified) return {};
     if (verified.error().code != ErrorCode::crypto) return verified;
     others += fmt::format("{}\"{}\"", others.empty() ? "" : ", ", owner.subject());

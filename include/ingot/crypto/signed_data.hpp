@@ -9,6 +9,6 @@ namespace ingot::crypto {
 /// signature over `message` whose signer is `anchor`, or was issued under it through the certificates in the signature.
 /// Times are not checked: firmware has no clock that it trusts. Error (unsupported): another digest than SHA-256, which
 /// is all that firmware has to know (UEFI 2.10, "Using the EFI_VARIABLE_AUTHENTICATION_2 descriptor").
-Result<void> verify_detached(Bytes signed_data, Bytes message, const Certificate& anchor);
+Result<void> verify_signed_data(Bytes signed_data, Bytes message, const Certificate& anchor);
 
 }  // namespace ingot::crypto

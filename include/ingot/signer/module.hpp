@@ -23,9 +23,9 @@ struct SignedModule {
 };
 
 /// PKCS#7 SignedData over `content`: detached, SHA-256, no attributes, no certificates, the signer told by issuer and
-/// serial number. The same bytes as `sign-file sha256`. Errors (crypto): a key that is not RSA; missing, a key without
-/// certificate.
-Result<Buffer> module_signature(Bytes content, const SigningKey& key);
+/// serial number. The same bytes as `sign-file sha256`. `what` is its name in the signature log. Errors (crypto): a key
+/// that is not RSA; missing, a key without certificate.
+Result<Buffer> module_signature(Bytes content, const SigningKey& key, std::string_view what);
 
 /// Signs a module, compressed or not; a compressed one is unpacked, signed and compressed again the same way, since the
 /// kernel looks at the bytes that were unpacked. Refuses what is no kernel module. The same file and key give the same

@@ -14,7 +14,7 @@ namespace ingot::signer {
 /// PKCS#7 SignedData (RFC 2315), DER, without the ContentInfo around it: detached, SHA-256, RSA (PKCS#1 v1.5), no
 /// attributes (so no signing time), the signer's certificate inside. Error (crypto): the key is not RSA; (missing): it
 /// has no certificate.
-Result<Buffer> sign_detached(Bytes message, const SigningKey& key);
+Result<Buffer> sign_detached(const SigningPurpose& purpose, Bytes message, const SigningKey& key);
 
 /// An update of a variable, ready for firmware. Errors: sign_detached()'s; no calendar date (usage); content that is no
 /// signature lists, PK with anything but one certificate, X.509 entries that are no certificates (malformed).
