@@ -38,7 +38,7 @@ void check_by_openssl(const SignLab& lab, const std::string& file, const std::st
     return std::stoul(tree.substr(tree.find(key, line) + key.size()));
   };
   const auto start = std::stoul(tree.substr(line)) + number("hl=");
-  REQUIRE(write_file(lab.at("content"), Bytes(bytes_of(lab.at("p7"))).subspan(start, number("l="))));
+  REQUIRE(write_file(lab.at("content"), Bytes(bytes_of(lab.at("p7"))).subspan(start, number(" l="))));
   const auto done =
       run_tool({"openssl", "smime", "-verify", "-inform", "DER", "-in", lab.at("p7"), "-content", lab.at("content"),
                 "-CAfile", lab.at(signer + ".crt"), "-purpose", "any", "-binary", "-out", "/dev/null"});
