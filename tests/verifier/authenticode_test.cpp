@@ -1,3 +1,5 @@
+#include "ingot/measure/authenticode.hpp"
+
 #include <catch2/catch.hpp>
 
 #include "ingot/crypto/hash.hpp"
@@ -107,4 +109,24 @@ TEST_CASE("authenticode: headers that end before the certificate table's entry a
   auto pe = image.decode().value();
   pe.size_of_headers = static_cast<std::uint32_t>(PeImage::security_directory);
   CHECK(measure::authenticode_digests(*image.source(), pe, all).error().code == ErrorCode::malformed);
+}
+
+TEST_CASE("authenticode: bytes that pass by hash as the file does, whole or in part, in pieces of any size") {
+  PeImage image;
+  image.bytes.resize(0xA03);
+  image.put32(PeImage::section(1, 20), 0x800);  // with a gap, so that some bytes are hashed twice
+  std::fill(image.bytes.begin() + 0x600, image.bytes.end(), std::uint8_t{0xDD});
+  for (const bool gap : {true, false}) {
+    if (!gap) image = PeImage{};
+    const auto pe = image.decode().value();
+    const auto wanted = digests(image);
+    for (const std::size_t step : {1u, 5u, 512u, 4096u})
+      for (const std::size_t until : {std::size_t{0}, std::size_t{0x123}, image.bytes.size()}) {
+        auto hasher = measure::AuthenticodeHasher::create(pe, all).value();
+        for (std::size_t at = 0; at < until; at += step)
+          hasher.pass(Bytes(image.bytes).subspan(at, std::min(step, until - at)));
+        if (!(hasher.finish(*image.source()).value() == wanted))
+          FAIL("pieces of " << step << " until " << until << (gap ? ", gap" : ""));
+      }
+  }
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "pe_image.hpp"
@@ -251,4 +252,51 @@ TEST_CASE("pe: limits hold") {
   PeImage large;
   large.sign(Buffer((1u << 20) + 8));
   CHECK(codec::pe_signatures(*large.source(), large.decode().value()).error().code == ErrorCode::limit);
+}
+
+TEST_CASE("pe: entries of the certificate table are written as they were read") {
+  PeImage image;
+  const std::vector<codec::WinCertificate> wanted = {
+      {0x0200, 0x0002, to_buffer(as_bytes("first"))}, {0x0100, 0x0EF1, Buffer(8, 7)}, {0x0200, 0x0002, {}}};
+  const auto table = codec::encode_certificate_table(wanted);
+  CHECK(table.size() == 16 + 16 + 8);
+  image.sign(table);
+  CHECK(codec::pe_certificates(*image.source(), image.decode().value()).value() == wanted);
+  CHECK(codec::encode_certificate_table({}).empty());
+  CHECK(codec::pe_certificates(*PeImage{}.source(), PeImage{}.decode().value())->empty());
+}
+
+namespace {
+
+/// CheckSum by its definition, one word at a time.
+std::uint32_t checksum_by_definition(Buffer bytes) {
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  std::fill_n(bytes.begin() + PeImage::checksum, 4, std::uint8_t{0});
+  if (bytes.size() % 2 != 0) bytes.push_back(0);
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 2) {
+    sum += bytes[i] | static_cast<std::uint32_t>(bytes[i + 1]) << 8;
+    sum = (sum >> 16) + (sum & 0xFFFF);
+  }
+  return sum + size;
+}
+
+}  // namespace
+
+TEST_CASE("pe: CheckSum is the sum of words with its carries, for every length and every split") {
+  for (std::size_t behind = 0; behind < 20; ++behind) {
+    PeImage image;
+    image.append(Buffer(behind, 0xFF));
+    const auto pe = image.decode().value();
+    CHECK(pe.checksum == 0xC0FFEE);
+    const auto wanted = checksum_by_definition(image.bytes);
+    CHECK(codec::pe_checksum(*image.source(), pe).value() == wanted);
+    for (const std::size_t step : {1u, 3u, 7u, 8u, 64u, 1021u}) {
+      codec::PeChecksum sum;
+      for (std::size_t at = 0; at < image.bytes.size(); at += step)
+        sum.add(at, Bytes(image.bytes).subspan(at, std::min(step, image.bytes.size() - at)));
+      sum.take_back(PeImage::checksum, Bytes(image.bytes).subspan(PeImage::checksum, 4));
+      if (sum.value(image.bytes.size()) != wanted) FAIL("steps of " << step << ", " << behind << " bytes behind");
+    }
+  }
 }

@@ -76,17 +76,23 @@ Result<void> OutputFile::write_at(std::uint64_t offset, Bytes bytes) {
   return {};
 }
 
+Result<void> OutputFile::copy_at(std::uint64_t offset, Bytes bytes) {
+  while (!bytes.empty()) {
+    // A run of pages with content is one write; then a run of zero pages is none.
+    const std::size_t filled = leading_pages(bytes, [](Bytes page) { return !is_zero(page); });
+    TRY(write_at(offset, bytes.first(filled)));
+    const std::size_t passed = filled + leading_pages(bytes.subspan(filled), is_zero);
+    offset += passed;
+    bytes = bytes.subspan(passed);
+  }
+  return {};
+}
+
 Result<void> OutputFile::copy_at(std::uint64_t offset, const ByteSource& source) {
   std::uint64_t at = offset;
   TRY(for_each_chunk(source, 0, source.size(), [&](Bytes chunk) -> Result<void> {
-    while (!chunk.empty()) {
-      // A run of pages with content is one write; then a run of zero pages is none.
-      const std::size_t filled = leading_pages(chunk, [](Bytes page) { return !is_zero(page); });
-      TRY(write_at(at, chunk.first(filled)));
-      const std::size_t passed = filled + leading_pages(chunk.subspan(filled), is_zero);
-      at += passed;
-      chunk = chunk.subspan(passed);
-    }
+    TRY(copy_at(at, chunk));
+    at += chunk.size();
     return {};
   }));
   // Zeros at the end were not written, and count all the same.

@@ -22,9 +22,6 @@ constexpr std::uint32_t optional_header_fixed = 112;  // of PE32+, up to the dat
 constexpr std::uint32_t directory_cap = 16;
 constexpr std::uint32_t section_header_size = 40;
 constexpr std::uint32_t security_directory = 4;  // "Optional Header Data Directories": Certificate Table
-constexpr std::uint64_t certificate_table_cap_bytes = 1u << 20;
-constexpr std::size_t certificate_count_cap = 16;
-constexpr std::uint32_t certificate_header_size = 8;
 
 Error malformed(std::string message, std::uint64_t offset) {
   return Error{ErrorCode::malformed, std::move(message), {}, offset, std::nullopt};
@@ -67,7 +64,8 @@ Result<void> read_optional_header(Reader& in, Pe& pe, std::uint32_t optional_siz
   in.skip(16);
   pe.size_of_image = in.u32le();
   pe.size_of_headers = in.u32le();
-  in.skip(44);
+  pe.checksum = in.u32le();
+  in.skip(40);
   const std::uint32_t directories = in.u32le();
   if (!in.ok()) return fail(in.error());
   if (magic != pe32_plus)
@@ -188,33 +186,6 @@ Result<Pe> decode_pe(const ByteSource& file) {
   TRY(check_sections(pe));
   TRY(check_certificate_table(pe));
   return pe;
-}
-
-// "The Attribute Certificate Table": each entry starts on 8 bytes; dwLength counts its own header.
-Result<std::vector<Buffer>> pe_signatures(const ByteSource& file, const Pe& pe) {
-  std::vector<Buffer> signatures;
-  if (!pe.is_signed()) return signatures;
-  const auto table =
-      TRY(read_part(file, pe.certificate_table_offset, pe.certificate_table_size, certificate_table_cap_bytes));
-  Reader in{table};
-  while (in.ok() && in.left() > 0) {
-    const std::size_t start = in.at();
-    const std::uint32_t length = in.u32le();
-    in.skip(2);
-    const std::uint16_t type = in.u16le();
-    if (in.ok() && length < certificate_header_size) in.fail_with("a certificate is shorter than its own header");
-    const Bytes certificate = in.bytes(length - certificate_header_size);
-    // The last entry's padding may be left out of the table's size.
-    in.skip(std::min<std::size_t>(in.left(), (start + length + 7) / 8 * 8 - (start + length)));
-    if (signatures.size() == certificate_count_cap) return fail(ErrorCode::limit, "more than 16 signatures");
-    constexpr std::uint16_t pkcs_signed_data = 0x0002;
-    if (in.ok() && type == pkcs_signed_data) signatures.push_back(to_buffer(certificate));
-  }
-  auto result = in.finish(std::move(signatures));
-  if (result) return result;
-  auto error = std::move(result).error().in("certificate table");
-  error.offset_bytes = error.offset_bytes.value_or(0) + pe.certificate_table_offset;
-  return fail(std::move(error));
 }
 
 }  // namespace ingot::codec

@@ -6,12 +6,14 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "ingot/crypto/openssl.hpp"
 
 namespace ingot::crypto {
 namespace {
 
+using BioHandle = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 using SignedHandle = std::unique_ptr<PKCS7, Deleter<PKCS7_free>>;
 constexpr std::size_t signature_cap_bytes = 1u << 20;
 
@@ -81,13 +83,10 @@ std::optional<HashAlg> hash_of(Bytes oid) {
   return std::nullopt;
 }
 
-}  // namespace
-
 // SpcIndirectDataContent ::= SEQUENCE { data, messageDigest DigestInfo }
 // DigestInfo ::= SEQUENCE { digestAlgorithm SEQUENCE { OID, ... }, digest OCTET STRING }
-Result<SignedImageDigest> signed_image_digest(Bytes pkcs7) {
-  const auto handle = TRY(decode(pkcs7));
-  const Bytes outer = TRY(contents_of(TRY(read_element(TRY(indirect_data(handle.get())))), sequence));
+Result<SignedImageDigest> image_digest_of(const PKCS7* handle) {
+  const Bytes outer = TRY(contents_of(TRY(read_element(TRY(indirect_data(handle)))), sequence));
   const auto data = TRY(read_element(outer));
   const Bytes info = TRY(contents_of(TRY(read_element(data.rest)), sequence));
   const auto algorithm = TRY(read_element(info));
@@ -96,6 +95,78 @@ Result<SignedImageDigest> signed_image_digest(Bytes pkcs7) {
   if (!alg) return fail(ErrorCode::unsupported, "the image digest is not SHA-256, SHA-384 or SHA-512");
   const Bytes digest = TRY(contents_of(TRY(read_element(algorithm.rest)), octet_string));
   return SignedImageDigest{*alg, to_buffer(digest)};
+}
+
+std::string text_of(const X509_NAME* name) {
+  const BioHandle bio(BIO_new(BIO_s_mem()));
+  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253);
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
+std::string hex_of(const ASN1_INTEGER* number) {
+  return to_hex(Bytes(ASN1_STRING_get0_data(number), static_cast<std::size_t>(ASN1_STRING_length(number))));
+}
+
+Result<Certificate> certificate_of(const X509* x509) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(x509, &der);
+  if (size <= 0) return fail(openssl_error(ErrorCode::malformed, "encoding a certificate of a signature"));
+  const Buffer bytes(der, der + size);
+  OPENSSL_free(der);
+  return Certificate::from_der(bytes);
+}
+
+std::string key_text(const X509* x509) {
+  const EVP_PKEY* key = X509_get0_pubkey(x509);
+  if (key == nullptr) return {};
+  const char* kind = EVP_PKEY_get0_type_name(key);
+  return fmt::format("{}-{}", kind == nullptr ? "unknown" : kind, EVP_PKEY_get_bits(key));
+}
+
+/// PKCS #9's signingTime (RFC 2985, "Attribute types for use in PKCS #7 data").
+Result<std::optional<std::int64_t>> signing_time_of(const PKCS7_SIGNER_INFO* signer) {
+  const ASN1_TYPE* value = PKCS7_get_signed_attribute(signer, NID_pkcs9_signingTime);
+  if (value == nullptr) return std::nullopt;
+  std::tm parts{};
+  if ((value->type != V_ASN1_UTCTIME && value->type != V_ASN1_GENERALIZEDTIME) ||
+      ASN1_TIME_to_tm(value->value.asn1_string, &parts) != 1)
+    return fail(openssl_error(ErrorCode::malformed, "the signature's signing time is no time"));
+  return std::optional<std::int64_t>(timegm(&parts));
+}
+
+}  // namespace
+
+Result<SignedImageDigest> signed_image_digest(Bytes pkcs7) { return image_digest_of(TRY(decode(pkcs7)).get()); }
+
+Result<AuthenticodeSignature> decode_authenticode(Bytes pkcs7) {
+  constexpr int certificate_cap = 16;
+  const auto handle = TRY(decode(pkcs7));
+  AuthenticodeSignature out;
+  out.image = TRY(image_digest_of(handle.get()));
+  const auto* signers = PKCS7_get_signer_info(handle.get());
+  if (sk_PKCS7_SIGNER_INFO_num(signers) != 1)
+    return fail(ErrorCode::malformed, "an Authenticode signature has one signer; this one has none, or several");
+  const auto* signer = sk_PKCS7_SIGNER_INFO_value(signers, 0);
+  const auto* named = signer->issuer_and_serial;
+  out.issuer = text_of(named->issuer);
+  out.serial = hex_of(named->serial);
+  out.signing_time = TRY(signing_time_of(signer));
+  const auto* certificates = handle->d.sign->cert;
+  if (sk_X509_num(certificates) > certificate_cap)
+    return fail(ErrorCode::limit, "more than 16 certificates in a signature");
+  for (int i = 0; i < sk_X509_num(certificates); ++i) {
+    const X509* x509 = sk_X509_value(certificates, i);
+    out.certificates.push_back(TRY(certificate_of(x509)));
+    if (X509_NAME_cmp(X509_get_issuer_name(x509), named->issuer) != 0 ||
+        ASN1_INTEGER_cmp(X509_get0_serialNumber(x509), named->serial) != 0)
+      continue;
+    out.signer_certificate = out.certificates.back();
+    out.signer = out.certificates.back().subject();
+    out.key = key_text(x509);
+  }
+  return out;
 }
 
 Result<void> verify_authenticode(Bytes pkcs7, const Certificate& anchor) {

@@ -1,16 +1,13 @@
-#include <algorithm>
-#include <vector>
+#include "ingot/measure/authenticode.hpp"
 
-#include "ingot/crypto/hash.hpp"
+#include <algorithm>
+
 #include "ingot/measure/uki.hpp"
 
 namespace ingot::measure {
 namespace {
 
-struct Range {
-  std::uint64_t offset;
-  std::uint64_t size;
-};
+using Range = AuthenticodeHasher::Range;
 
 /// What is hashed, in order. "Calculating the PE Image Hash":
 /// 1. the headers without CheckSum and without the certificate table's directory entry;
@@ -39,21 +36,51 @@ std::vector<Range> hashed_ranges(const codec::Pe& pe) {
 
 }  // namespace
 
-Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe, std::span<const HashAlg> algs) {
-  std::vector<crypto::Hasher> hashers;
-  for (const auto alg : algs) hashers.emplace_back(alg);
-  const auto feed = [&](Bytes chunk) -> Result<void> {
-    for (auto& hasher : hashers) hasher.update(chunk);
-    return {};
-  };
+AuthenticodeHasher::AuthenticodeHasher(const codec::Pe& pe, std::span<const HashAlg> algs)
+    : algs_(algs.begin(), algs.end()), hashers_(algs.begin(), algs.end()), left_(hashed_ranges(pe)) {
+  std::reverse(left_.begin(), left_.end());
+  // "The Attribute Certificate Table" starts on 8 bytes: a signer pads the file first, and hashes the padding.
+  if (!pe.is_signed()) padding_ = (8 - pe.file_size % 8) % 8;
+}
+
+Result<AuthenticodeHasher> AuthenticodeHasher::create(const codec::Pe& pe, std::span<const HashAlg> algs) {
   if (pe.security_directory_offset + 8u > pe.size_of_headers)
     return fail(ErrorCode::malformed, "SizeOfHeaders ends before the certificate table's directory entry");
-  for (const auto& range : hashed_ranges(pe)) TRY(for_each_chunk(file, range.offset, range.size, feed));
-  // "The Attribute Certificate Table" starts on 8 bytes: a signer pads the file first, and hashes the padding.
-  if (!pe.is_signed() && pe.file_size % 8 != 0) TRY(feed(Buffer(8 - pe.file_size % 8)));
+  return AuthenticodeHasher(pe, algs);
+}
+
+void AuthenticodeHasher::feed(Bytes bytes) {
+  for (auto& hasher : hashers_) hasher.update(bytes);
+}
+
+void AuthenticodeHasher::pass(Bytes bytes) {
+  const std::uint64_t start = passed_;
+  passed_ += bytes.size();
+  while (!left_.empty()) {
+    auto& next = left_.back();
+    // Behind these bytes; or, where sections leave gaps, before them: finish() goes back for it.
+    if (next.offset < start || next.offset >= passed_) return;
+    const std::uint64_t here = std::min(next.size, passed_ - next.offset);
+    feed(bytes.subspan(static_cast<std::size_t>(next.offset - start), static_cast<std::size_t>(here)));
+    next = {next.offset + here, next.size - here};
+    if (next.size == 0) left_.pop_back();
+  }
+}
+
+Result<Digests> AuthenticodeHasher::finish(const ByteSource& file) {
+  for (; !left_.empty(); left_.pop_back())
+    TRY(for_each_chunk(file, left_.back().offset, left_.back().size, [&](Bytes chunk) -> Result<void> {
+      feed(chunk);
+      return {};
+    }));
+  feed(Buffer(static_cast<std::size_t>(padding_)));
   Digests digests;
-  for (std::size_t i = 0; i < algs.size(); ++i) digests[algs[i]] = hashers[i].finish();
+  for (std::size_t i = 0; i < algs_.size(); ++i) digests[algs_[i]] = hashers_[i].finish();
   return digests;
+}
+
+Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe, std::span<const HashAlg> algs) {
+  return TRY(AuthenticodeHasher::create(pe, algs)).finish(file);
 }
 
 }  // namespace ingot::measure

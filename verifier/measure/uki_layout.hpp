@@ -16,6 +16,9 @@ Result<void> check_predictable(const codec::Pe& pe);
 /// The section's bytes as loaded; an error (limit) past 64 KiB. Precondition: it is one of the file's sections.
 Result<Buffer> read_section(const ByteSource& uki, const codec::PeSection& section);
 
+/// What people want to read of a section: text on one line, or how large it is.
+Result<std::string> section_text(const ByteSource& uki, const codec::PeSection& section);
+
 /// The initrd as the stub concatenates it. `text` names its parts.
 struct InitrdStream {
   Stream stream;

@@ -33,15 +33,14 @@ std::string pretty_name(std::string_view os_release) {
   return std::string(value);
 }
 
-/// What people want to read of a section.
+}  // namespace
+
 Result<std::string> section_text(const ByteSource& uki, const codec::PeSection& section) {
   if (section.name == ".cmdline") return kernel_command_line(TRY(read_section(uki, section)));
   if (section.name == ".uname") return printable(as_text(TRY(read_section(uki, section))));
   if (section.name == ".osrel") return pretty_name(as_text(TRY(read_section(uki, section))));
   return fmt::format("{} bytes", section.virtual_size);
 }
-
-}  // namespace
 
 Result<Buffer> read_section(const ByteSource& uki, const codec::PeSection& section) {
   if (section.virtual_size > text_section_cap_bytes)

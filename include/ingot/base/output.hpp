@@ -26,6 +26,8 @@ class OutputFile {
   /// Copies a source to `offset`; pages of zeros become holes, so nothing may have been written there before. The file
   /// reaches to the end of the copy at least.
   Result<void> copy_at(std::uint64_t offset, const ByteSource& source);
+  /// The same for bytes in memory, but that zeros at the end do not lengthen the file: truncate() does.
+  Result<void> copy_at(std::uint64_t offset, Bytes bytes);
   Result<void> truncate(std::uint64_t size_bytes);
   Result<void> commit();
   /// The same for what must not replace anything: error (usage) when the name is taken already.

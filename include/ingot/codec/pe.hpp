@@ -29,6 +29,7 @@ struct Pe {
   std::uint32_t file_alignment = 0;
   std::uint32_t size_of_image = 0;
   std::uint32_t size_of_headers = 0;
+  std::uint32_t checksum = 0;  ///< OptionalHeader.CheckSum; 0: not set. UEFI firmware does not look at it
   std::uint64_t certificate_table_offset = 0;  ///< 0 when unsigned
   std::uint64_t certificate_table_size = 0;
   std::uint64_t file_size = 0;
@@ -41,7 +42,41 @@ struct Pe {
 /// Rejects overlapping or out-of-file sections, tables past the end, PE32 (32 bit), more than 96 sections.
 Result<Pe> decode_pe(const ByteSource& file);
 
-/// WIN_CERTIFICATE entries of type PKCS#7 (0x0002): their bCertificate bytes, in order.
+/// WIN_CERTIFICATE: one entry of the certificate table ("The Attribute Certificate Table").
+struct WinCertificate {
+  static constexpr std::uint16_t pkcs_signed_data = 0x0002;  ///< wCertificateType of Authenticode
+
+  std::uint16_t revision = 0x0200;
+  std::uint16_t type = pkcs_signed_data;
+  Buffer content;  ///< bCertificate; may end in padding that dwLength counts
+  bool operator==(const WinCertificate&) const = default;
+};
+
+/// All entries of the certificate table, in order; none of an unsigned file. Errors: entries that do not add up to the
+/// table's size, more than 16 (limit), a table of more than 1 MiB (limit).
+Result<std::vector<WinCertificate>> pe_certificates(const ByteSource& file, const Pe& pe);
+/// Each entry starts on 8 bytes, and so does what would follow the table.
+Buffer encode_certificate_table(const std::vector<WinCertificate>& certificates);
+
+/// The contents of the entries of type PKCS#7, in order.
 Result<std::vector<Buffer>> pe_signatures(const ByteSource& file, const Pe& pe);
+
+/// "Optional Header Windows-Specific Fields", CheckSum: "the algorithm for computing the checksum is incorporated into
+/// IMAGHELP.DLL": the 16-bit little-endian words of the file, CheckSum itself left out, added with end-around carry,
+/// plus the file's size. sbsign and osslsigncode set it; pesign leaves the old one.
+class PeChecksum {
+ public:
+  /// Counts bytes that stand at this offset of the file.
+  void add(std::uint64_t offset, Bytes bytes);
+  /// Takes back what add() has counted of bytes at this offset.
+  void take_back(std::uint64_t offset, Bytes bytes);
+  [[nodiscard]] std::uint32_t value(std::uint64_t file_size) const;
+
+ private:
+  std::uint64_t sum_ = 0;
+};
+
+/// The CheckSum that a file should have.
+Result<std::uint32_t> pe_checksum(const ByteSource& file, const Pe& pe);
 
 }  // namespace ingot::codec

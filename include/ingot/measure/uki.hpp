@@ -14,6 +14,11 @@ namespace ingot::measure {
 /// append them, so files that boot unsigned are made of a multiple of 8 bytes.
 Result<Digests> authenticode_digests(const ByteSource& file, const codec::Pe& pe, std::span<const HashAlg> algs);
 
+/// One line for people who are asked to sign it or let it start: "UKI of kernel 6.12.9, Debian GNU/Linux 13 (trixie),
+/// command line \"quiet\"", or "PE, x86-64, 6 sections" for anything without .linux and .cmdline. Texts are the file's
+/// own, their control characters replaced. Error (limit): a text section of more than 64 KiB.
+Result<std::string> describe_image(const ByteSource& file, const codec::Pe& pe);
+
 /// systemd-stub's version as its .sdmagic section says it: "257.9-1~deb13u1" -> 257.
 Result<std::uint32_t> stub_version(const ByteSource& uki, const codec::Pe& pe);
 
