@@ -1,16 +1,15 @@
 // Authenticode: PKCS#7 SignedData over SpcIndirectDataContent. "Windows Authenticode Portable Executable Signature
 // Format" 1.0, "Authenticode-Specific Structures"; RFC 2315.
+#include <fmt/format.h>
 #include <openssl/asn1t.h>
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>
 
 #include <array>
 
-#include "ingot/base/output.hpp"
 #include "ingot/base/writer.hpp"
 #include "ingot/crypto/hash.hpp"
-#include "ingot/measure/uki.hpp"
-#include "ingot/signer/sign.hpp"
+#include "ingot/signer/pe.hpp"
 #include "key_state.hpp"
 
 namespace ingot::signer {
@@ -59,13 +58,27 @@ Buffer indirect_data(Bytes digest) {
   return join({data, message_digest});
 }
 
-Result<void> add_attributes(PKCS7_SIGNER_INFO* signer, Bytes content) {
+Result<void> add_time(PKCS7_SIGNER_INFO* signer, std::int64_t time) {
+  constexpr std::int64_t end_of_9999 = 253402300799;
+  if (time < 0 || time > end_of_9999)
+    return fail(ErrorCode::usage, fmt::format("{} is no signing time: the years 1970 to 9999 are", time),
+                "give seconds since 1970, or none");
+  // UTCTime up to 2049, GeneralizedTime from then on (RFC 5652, "Signing-Time").
+  std::unique_ptr<ASN1_TIME, crypto::Deleter<ASN1_TIME_free>> value(ASN1_TIME_set(nullptr, time));
+  if (!value || PKCS7_add_signed_attribute(signer, NID_pkcs9_signingTime, value->type, value.get()) != 1)
+    return fail(crypto::openssl_error(ErrorCode::crypto, "adding the time to a signature"));
+  (void)value.release();
+  return {};
+}
+
+Result<void> add_attributes(PKCS7_SIGNER_INFO* signer, Bytes content, std::optional<std::int64_t> signing_time) {
   const auto digest = crypto::sha256(content);
   const std::unique_ptr<ASN1_OBJECT, crypto::Deleter<ASN1_OBJECT_free>> type(OBJ_txt2obj("1.3.6.1.4.1.311.2.1.4", 1));
-  // contentType and messageDigest; no signingTime, so that the same file signs to the same bytes.
   if (!type || PKCS7_add_signed_attribute(signer, NID_pkcs9_contentType, V_ASN1_OBJECT, OBJ_dup(type.get())) != 1 ||
       PKCS7_add1_attrib_digest(signer, digest.data(), static_cast<int>(digest.size())) != 1)
     return fail(crypto::openssl_error(ErrorCode::crypto, "adding attributes to a signature"));
+  // Without a time the same file signs to the same bytes.
+  if (signing_time) TRY(add_time(signer, *signing_time));
   return {};
 }
 
@@ -83,7 +96,8 @@ Result<void> set_content(PKCS7* pkcs7, Bytes content) {
 
 }  // namespace
 
-Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key) {
+Result<Buffer> authenticode_signature(Bytes authenticode_sha256, const SigningKey& key,
+                                      std::optional<std::int64_t> signing_time) {
   const auto certificate = TRY(key.certificate());
   const unsigned char* at = certificate.der().data();
   const CertificateHandle x509(d2i_X509(nullptr, &at, static_cast<long>(certificate.der().size())));
@@ -97,35 +111,14 @@ Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const S
     return fail(crypto::openssl_error(ErrorCode::crypto, "preparing a signature"));
   const auto content = indirect_data(authenticode_sha256);
   TRY(set_content(pkcs7.get(), content));
-  TRY(add_attributes(signer, content));
+  TRY(add_attributes(signer, content, signing_time));
   if (PKCS7_SIGNER_INFO_sign(signer) != 1) return fail(crypto::openssl_error(ErrorCode::crypto, "signing"));
   unsigned char* der = nullptr;
   const int size = i2d_PKCS7(pkcs7.get(), &der);
   if (size <= 0) return fail(crypto::openssl_error(ErrorCode::crypto, "encoding a signature"));
-  const Buffer bytes(der, der + size);
+  Buffer bytes(der, der + size);
   OPENSSL_free(der);
-  // WIN_CERTIFICATE: dwLength counts header and padding, revision 2.0, PKCS#7 signed data.
-  Writer table;
-  table.u32le(static_cast<std::uint32_t>((bytes.size() + 8 + 7) / 8 * 8)).u16le(0x0200).u16le(0x0002).bytes(bytes);
-  return table.align(8).take();
-}
-
-Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std::string& out_path) {
-  const auto pe = TRY(codec::decode_pe(*file));
-  if (pe.is_signed()) return fail(ErrorCode::unsupported, "the file is already signed", "strip its signature first");
-  constexpr HashAlg algs[] = {HashAlg::sha256};
-  const auto digest = TRY(measure::authenticode_digests(*file, pe, algs));
-  const auto table = TRY(authenticode_certificate_table(digest.at(HashAlg::sha256), key));
-  const std::uint64_t table_at = (file->size() + 7) / 8 * 8;
-  if (table_at + table.size() > 0x7FFFFFFF)
-    return fail(ErrorCode::limit, "a PE file of 2 GiB and more; firmware does not load it");
-  auto out = TRY(OutputFile::create(out_path));
-  TRY(out.copy_at(0, *file));
-  TRY(out.write_at(
-      pe.security_directory_offset,
-      Writer{}.u32le(static_cast<std::uint32_t>(table_at)).u32le(static_cast<std::uint32_t>(table.size())).view()));
-  TRY(out.write_at(table_at, table));
-  return out.commit();
+  return bytes;
 }
 
 }  // namespace ingot::signer

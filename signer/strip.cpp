@@ -1,25 +1,34 @@
-#include "ingot/base/output.hpp"
-#include "ingot/base/writer.hpp"
-#include "ingot/codec/pe.hpp"
-#include "ingot/signer/sign.hpp"
+#include <fmt/format.h>
+
+#include "ingot/signer/pe.hpp"
+#include "pe_output.hpp"
 
 namespace ingot::signer {
+namespace {
+
+Result<void> write_with(const ByteSource& file, const codec::Pe& pe, Bytes table, const std::string& out_path) {
+  return TRY(PeOutput::copy(file, pe, out_path, [](Bytes) {})).finish(table);
+}
+
+}  // namespace
 
 Result<void> strip_pe(const SharedSource& file, const std::string& out_path) {
   const auto pe = TRY(codec::decode_pe(*file));
+  if (pe.is_signed()) return write_with(*file, pe, {}, out_path);
   auto out = TRY(OutputFile::create(out_path));
-  if (!pe.is_signed()) {
-    TRY(out.copy_at(0, *file));
-    TRY(out.truncate(file->size()));
-    return out.commit();
-  }
-  if (pe.certificate_table_offset + pe.certificate_table_size != file->size())
-    return fail(ErrorCode::unsupported, "data follows the certificate table",
-                "strip and sign such a file with the tool that made it");
-  TRY(out.copy_at(0, *TRY(slice_source(file, 0, pe.certificate_table_offset))));
-  TRY(out.truncate(pe.certificate_table_offset));
-  TRY(out.write_at(pe.security_directory_offset, Writer{}.u32le(0).u32le(0).view()));
+  TRY(out.copy_at(0, *file));
+  TRY(out.truncate(file->size()));
   return out.commit();
+}
+
+Result<void> remove_signature(const SharedSource& file, std::size_t number, const std::string& out_path) {
+  const auto pe = TRY(codec::decode_pe(*file));
+  auto certificates = TRY(codec::pe_certificates(*file, pe));
+  if (number < 1 || number > certificates.size())
+    return fail(ErrorCode::usage, fmt::format("there is no signature {}; the file has {}", number, certificates.size()),
+                "`ingot sign list` shows them with their numbers");
+  certificates.erase(certificates.begin() + static_cast<std::ptrdiff_t>(number - 1));
+  return write_with(*file, pe, codec::encode_certificate_table(certificates), out_path);
 }
 
 }  // namespace ingot::signer

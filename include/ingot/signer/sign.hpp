@@ -6,21 +6,9 @@
 #include "ingot/codec/variable_store.hpp"
 #include "ingot/model/baseline.hpp"
 #include "ingot/signer/key.hpp"
+#include "ingot/signer/pe.hpp"
 
 namespace ingot::signer {
-
-/// The certificate table to append to an unsigned PE file (already 8-byte aligned in size): one WIN_CERTIFICATE with
-/// a PKCS#7 SignedData over SpcIndirectDataContent, SHA-256, no signing time. `authenticode_sha256` is the file's
-/// digest.
-Result<Buffer> authenticode_certificate_table(Bytes authenticode_sha256, const SigningKey& key);
-
-/// Signs an unsigned PE file into `out_path` (written whole or not at all): copies, sets the certificate table's data
-/// directory, appends the table. Error (unsupported) when it is already signed.
-Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std::string& out_path);
-
-/// Copies a PE file without its certificate table (written whole or not at all). Unsigned files are copied as they are.
-/// Error (unsupported) when data follows the table: it can't be told what that belongs to.
-Result<void> strip_pe(const SharedSource& file, const std::string& out_path);
 
 /// systemd's .pcrsig JSON for PCR 11, SHA-256 bank: one entry per phase path, in order. `pkfp`, `pol` and `sig` as
 /// systemd-measure writes them.

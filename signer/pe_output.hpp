@@ -1,0 +1,31 @@
+// A PE file with another certificate table. Internal to signer/.
+#pragma once
+
+#include <functional>
+
+#include "ingot/base/output.hpp"
+#include "ingot/codec/pe.hpp"
+
+namespace ingot::signer {
+
+/// What is not the certificate table is copied once, and each part is shown to who wants to hash it.
+class PeOutput {
+ public:
+  static Result<PeOutput> copy(const ByteSource& file, const codec::Pe& pe, const std::string& out_path,
+                               const std::function<void(Bytes)>& also);
+  /// CheckSum as the file that was read should have it. `table` is its certificate table.
+  [[nodiscard]] std::uint32_t checksum_before(Bytes table) const;
+  /// Sets data directory, certificate table (none when empty) and CheckSum, and gives the file its name.
+  Result<void> finish(Bytes table);
+
+ private:
+  PeOutput(OutputFile out, const codec::Pe& pe) : out_(std::move(out)), pe_(pe) {}
+  Result<void> read_from(const ByteSource& file, const std::function<void(Bytes)>& also);
+
+  OutputFile out_;
+  codec::Pe pe_;
+  codec::PeChecksum sum_;  ///< of what was copied, without CheckSum
+  std::uint64_t end_ = 0;  ///< of what was copied
+};
+
+}  // namespace ingot::signer
