@@ -32,6 +32,10 @@ void add_rig(CLI::App& app, Action& action);
 void add_segment(CLI::App& app, Action& action);
 void add_seal(CLI::App& app, Action& action);
 void add_recover(CLI::App& app, Action& action);
+void add_sign(CLI::App& app, Action& action);
+// Below `ingot sign`.
+void add_sign_pe(CLI::App& sign, Action& action);
+void add_sign_list(CLI::App& sign, Action& action);
 
 /// Human text, one line, to standard error.
 void say(std::string_view line);

@@ -97,20 +97,20 @@ void add_provider(ConfigPart& part, KeyProvider provider, std::string_view scrip
 void add_providers(ConfigPart& part, const Profile& profile) {
   const auto bank = to_text(measure::volume_bank);
   add_file(part, std::string(program), detail::volume_key, 0755);
-  if (asks(profile, KeyProvider::tpm)) {
+  if (detail::asks(profile, KeyProvider::tpm)) {
     add_provider(part, KeyProvider::tpm, detail::tpm_provider);
     // Two lines: the TPM, and the policy of measure::index_policy().
     add_file(part, fmt::format("{}/tpm.conf", providers_folder),
              fmt::format("device:/dev/tpmrm0\n{:#010x} {}:{} {}:{}\n", measure::release_index({}).index, bank,
                          fmt::join(measure::volume_signed_pcrs, ","), bank, fmt::join(measure::volume_pcrs, ",")));
   }
-  if (asks(profile, KeyProvider::tang)) {
+  if (detail::asks(profile, KeyProvider::tang)) {
     add_provider(part, KeyProvider::tang, detail::tang_provider);
     add_file(part, fmt::format("{}/tang.conf", providers_folder),
              fmt::format("{} {}\n", profile.key_server->url, profile.key_server->thumbprint));
     add_file(part, fmt::format("{}/.curlrc", providers_folder), curl_settings);
   }
-  if (asks(profile, KeyProvider::file)) {
+  if (detail::asks(profile, KeyProvider::file)) {
     add_provider(part, KeyProvider::file, detail::file_provider);
     add_file(part, fmt::format("{}/{}", unit_folder, media_unit_name), media_unit);
     part.links.push_back({fmt::format("{}/initrd.target.wants/{}", unit_folder, media_unit_name),

@@ -1,6 +1,6 @@
 // What volumes ask of the initrd, and what the baseline says about them.
 #include <algorithm>
-#include <initializer_list>
+#include <span>
 
 #include "volume_keys.hpp"
 #include "volume_parts.hpp"
@@ -8,40 +8,42 @@
 namespace ingot::builder {
 namespace {
 
-using Names = std::initializer_list<std::string_view>;
+using Names = std::span<const std::string_view>;
 
-constexpr Names key_tools = {"/usr/bin/bash",  "/usr/bin/jose",     "/usr/bin/mktemp",
-                             "/usr/bin/sleep", "/usr/bin/truncate", "/usr/sbin/cryptsetup"};
-constexpr Names tpm_tools = {"/usr/bin/rm", "/usr/bin/tpm2"};
-constexpr Names key_file_tools = {
+constexpr std::string_view key_tools[] = {"/usr/bin/bash",  "/usr/bin/jose",     "/usr/bin/mktemp",
+                                          "/usr/bin/sleep", "/usr/bin/truncate", "/usr/sbin/cryptsetup"};
+constexpr std::string_view tpm_tools[] = {"/usr/bin/rm", "/usr/bin/tpm2"};
+constexpr std::string_view key_file_tools[] = {
     "/usr/bin/basenc", "/usr/bin/rmdir",  "/usr/bin/sha256sum",     "/usr/bin/stat",
     "/usr/bin/umount", "/usr/sbin/blkid", "/usr/lib/udev/cdrom_id", "/usr/lib/udev/rules.d/60-cdrom_id.rules"};
-constexpr Names key_server_tools = {"/usr/bin/curl",
-                                    "/usr/bin/clevis-decrypt-tang",
-                                    "/usr/bin/clevis-encrypt-tang",
-                                    "/usr/bin/networkctl",
-                                    "/usr/lib/systemd/systemd-networkd",
-                                    "/usr/lib/systemd/systemd-networkd-wait-online",
-                                    "/usr/lib/udev/rules.d/75-net-description.rules",
-                                    "/usr/lib/udev/rules.d/80-net-setup-link.rules"};
-constexpr Names key_server_units = {"systemd-networkd.service", "systemd-networkd.socket",
-                                    "systemd-networkd-wait-online.service"};
-constexpr Names in_place_tools = {"/usr/bin/base64",   "/usr/bin/bash",       "/usr/bin/dd",
-                                  "/usr/bin/head",     "/usr/bin/rm",         "/usr/bin/systemd-cryptenroll",
-                                  "/usr/bin/truncate", "/usr/sbin/cryptsetup"};
+constexpr std::string_view key_server_tools[] = {"/usr/bin/curl",
+                                                 "/usr/bin/clevis-decrypt-tang",
+                                                 "/usr/bin/clevis-encrypt-tang",
+                                                 "/usr/bin/networkctl",
+                                                 "/usr/lib/systemd/systemd-networkd",
+                                                 "/usr/lib/systemd/systemd-networkd-wait-online",
+                                                 "/usr/lib/udev/rules.d/75-net-description.rules",
+                                                 "/usr/lib/udev/rules.d/80-net-setup-link.rules"};
+constexpr std::string_view key_server_units[] = {"systemd-networkd.service", "systemd-networkd.socket",
+                                                 "systemd-networkd-wait-online.service"};
+constexpr std::string_view in_place_tools[] = {"/usr/bin/base64",   "/usr/bin/bash",
+                                               "/usr/bin/dd",       "/usr/bin/head",
+                                               "/usr/bin/rm",       "/usr/bin/systemd-cryptenroll",
+                                               "/usr/bin/truncate", "/usr/sbin/cryptsetup"};
 // A header that `ingot seal` made gets another key slot, too.
-constexpr Names enrolling_tools = {"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"};
-constexpr Names recovery_tools = {"/usr/bin/openssl", "/usr/sbin/cryptsetup"};
+constexpr std::string_view enrolling_tools[] = {"/usr/bin/systemd-cryptenroll", "/usr/bin/rm"};
+constexpr std::string_view recovery_tools[] = {"/usr/bin/openssl", "/usr/sbin/cryptsetup"};
 
 // Of key files: disks and drives of hypervisors and BMCs, USB sticks, and their file systems.
-constexpr Names media_modules = {"sd_mod", "sr_mod", "isofs", "vfat", "xhci_pci", "ehci_pci", "uas", "usb_storage"};
+constexpr std::string_view media_modules[] = {"sd_mod",   "sr_mod",   "isofs", "vfat",
+                                              "xhci_pci", "ehci_pci", "uas",   "usb_storage"};
 // Drivers of network cards; those of kernel.modules come beside them.
-constexpr Names network_modules = {"af_packet", "8021q", "bonding",   "virtio_net", "e1000e",      "igb",     "igc",
-                                   "ixgbe",     "i40e",  "ice",       "mlx4_en",    "mlx5_core",   "bnxt_en", "tg3",
-                                   "ena",       "gve",   "hv_netvsc", "vmxnet3",    "xen_netfront"};
-constexpr Names integrity_modules = {"dm_integrity", "authenc", "hmac", "sha256_generic"};
+constexpr std::string_view network_modules[] = {
+    "af_packet", "8021q",     "bonding", "virtio_net", "e1000e", "igb", "igc",       "ixgbe",   "i40e",        "ice",
+    "mlx4_en",   "mlx5_core", "bnxt_en", "tg3",        "ena",    "gve", "hv_netvsc", "vmxnet3", "xen_netfront"};
+constexpr std::string_view integrity_modules[] = {"dm_integrity", "authenc", "hmac", "sha256_generic"};
 
-void add(std::vector<std::string>& list, const Names& names) { list.insert(list.end(), names.begin(), names.end()); }
+void add(std::vector<std::string>& list, Names names) { list.insert(list.end(), names.begin(), names.end()); }
 
 void sort_each_once(std::vector<std::string>& list) {
   std::sort(list.begin(), list.end());

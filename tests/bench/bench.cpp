@@ -283,8 +283,10 @@ Result<void> prepare_builds(const Bench& bench) {
 Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
   fs::create_directories(bench.work);
   const auto some = [&](auto&& wants) { return only.empty() || std::any_of(only.begin(), only.end(), wants); };
-  if (some([](const auto& part) { return part != "seal"; })) TRY(tool({bench.peers, "make"}));
-  if (some([](const auto& part) { return part != "segment" && part != "seal" && !part.starts_with("verify"); }))
+  if (some([](const auto& part) { return part != "seal" && part != "sign"; })) TRY(tool({bench.peers, "make"}));
+  if (some([](const auto& part) {
+        return part != "segment" && part != "seal" && part != "sign" && !part.starts_with("verify");
+      }))
     TRY(prepare_builds(bench));
   const std::vector<std::pair<std::string, std::function<Result<void>()>>> parts = {
       {"verity", [&] { return bench_verity(bench); }},
@@ -297,6 +299,7 @@ Result<void> run(const Bench& bench, const std::vector<std::string>& only) {
       {"verify", [&] { return bench_verify(bench); }},
       {"verify-memory", [] { return bench_verify_memory(); }},
       {"seal", [&] { return bench_seal(bench); }},
+      {"sign", [&] { return bench_sign(bench); }},
       {"segment", [&] { return bench_segment(bench); }},
   };
   row("", "ours", "theirs", "ratio");
@@ -312,7 +315,7 @@ int main(int argc, char** argv) {
   if (argc < 3) {
     fmt::print(stderr,
                "usage: bench INGOT SOURCE "
-               "[verity|uki|cold|rebuild|roles|memory|memory-large|verify|verify-memory|seal|segment...]\n");
+               "[verity|uki|cold|rebuild|roles|memory|memory-large|verify|verify-memory|seal|sign|segment...]\n");
     return 3;
   }
   const std::string source = argv[2];

@@ -33,6 +33,8 @@ Result<void> bench_verify(const Bench& bench);
 Result<void> bench_segment(const Bench& bench);
 /// Volume headers a second on one core.
 Result<void> bench_seal(const Bench& bench);
+/// One signature over a UKI.
+Result<void> bench_sign(const Bench& bench);
 /// Resident memory over a million verdicts.
 Result<void> bench_verify_memory();
 
