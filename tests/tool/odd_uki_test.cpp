@@ -5,7 +5,7 @@
 // of them hashes for all of these files:
 // - Gaps between sections. "Calculating the PE Image Hash" counts bytes and goes on at that count, so behind gaps it
 //   hashes the end of the last sections twice and leaves the gaps out. Firmware (edk2), sbsign and pesign do so.
-//   osslsigncode hashes the file from its headers to its end, gaps included: such a file that it signed does not start.
+//   osslsigncode gives another digest for exactly the files with gaps between sections, so it is not asked.
 // - Order. pesign sorts all section headers but the last one of the table: when the last one is not the last in the
 //   file, too, its digest is one that nobody else makes.
 // - Padding. Without -P pesign does not count the zeros that a signer puts before the table. With it, it pads what lies
