@@ -98,18 +98,21 @@ std::string module_of(const Pkcs11Uri& uri) {
   return named == nullptr ? std::string() : std::string(named);
 }
 
-/// config(5ssl), "Provider Configuration". Naming one provider turns off the default one, unless that is named, too.
+/// config(5ssl), "Provider Configuration": parameters for a provider that is loaded by name afterwards. no-deinit: a
+/// module's own destructors come before OpenSSL's end, and some do not survive being finalized after them.
 bool load_provider(const std::string& module) {
   if (OSSL_PROVIDER_available(nullptr, "pkcs11") == 1) return true;
   if (module.find_first_of("\n\\$#\"'") != std::string::npos) return false;
   const auto text = fmt::format(
-      "openssl_conf = start\n[start]\nproviders = list\n[list]\ndefault = builtin\npkcs11 = token\n"
-      "[builtin]\nactivate = 1\n[token]\nactivate = 1\n{}",
+      "openssl_conf = start\n[start]\nproviders = list\n[list]\npkcs11 = token\n[token]\n"
+      "pkcs11-module-quirks = no-deinit\n{}",
       module.empty() ? "" : fmt::format("pkcs11-module-path = {}\n", module));
   const BioHandle bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   const ConfHandle conf(NCONF_new(nullptr));
+  constexpr int keep_default = 1;
   const bool loaded = NCONF_load_bio(conf.get(), bio.get(), nullptr) == 1 &&
-                      CONF_modules_load(conf.get(), nullptr, 0) == 1 && OSSL_PROVIDER_available(nullptr, "pkcs11") == 1;
+                      CONF_modules_load(conf.get(), nullptr, 0) == 1 &&
+                      OSSL_PROVIDER_try_load(nullptr, "pkcs11", keep_default) != nullptr;
   ERR_clear_error();
   return loaded;
 }
@@ -164,10 +167,9 @@ Result<Key> load_by_engine(Tokens& all, const Pkcs11Uri& uri, PinDialog& dialog)
     if (ENGINE_ctrl_cmd_string(all.engine, "PIN", pin, 0) != 1)
       return fail(crypto::openssl_error(ErrorCode::internal, "OpenSSL's pkcs11 engine takes no PIN"));
     dialog.given = true;
-    all.pin_of = token;
   }
   Key key(ENGINE_load_private_key(all.engine, uri.text().c_str(), answering(), &dialog), EVP_PKEY_free);
-  if (dialog.given) all.pin_of = key ? token : std::string();  // it forgets one that was refused
+  if (dialog.given) all.pin_of = token;
   return key;
 }
 
@@ -210,9 +212,12 @@ Result<std::shared_ptr<EVP_PKEY>> open_token_key(const Pkcs11Uri& uri) {
   }
   auto error = crypto::openssl_error(ErrorCode::missing, fmt::format("no private key at {}", uri.place()));
   if (dialog.error) return fail(*std::move(dialog.error));
-  if (const auto why = error.message.find("PIN "); dialog.given && why != std::string::npos) {
+  const auto why = error.message.find("PIN ");
+  if (dialog.given && (why != std::string::npos || all.by_provider)) {
     all.refused.insert(token);
-    return refusal(" (" + error.message.substr(why, error.message.find_first_of(":;", why) - why) + ")");
+    return refusal(why == std::string::npos  // the provider keeps its reasons to itself
+                       ? ", or has no such private key"
+                       : " (" + error.message.substr(why, error.message.find_first_of(":;", why) - why) + ")");
   }
   error.remedy =
       "see `p11-kit list-modules` and `pkcs11-tool --login --list-objects`; module-path= names another module";
