@@ -1,9 +1,11 @@
 // No signature without its entry in the log.
 #include "ingot/codec/signature_log.hpp"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>

@@ -137,12 +137,15 @@ TEST_CASE("hsm: each of two tokens gets its own PIN, once") {
   fs::copy(hsm.token().path, keys);
   for (const std::string name : {"db", "pcr"})
     REQUIRE(write_file(keys + "/" + name + ".uri", as_bytes(hsm.uri("other", name) + "\n"), 0600));
+  output_of({"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+             "/CN=gpu-7", "-keyout", work.path() + "/node.key", "-out", work.path() + "/node.csr"});
   const auto before = hsm.logins();
-  const auto revoked =
-      run_tool({program, "release", "revoke", "training", "7", "--why", "test", "--store", work.path(), "--keys", keys},
-               hsm.environment());
-  INFO(text_of(revoked));
-  CHECK(revoked.exit_code == 0);
+  const auto issued = run_tool({program, "keys", "issue", "--csr", work.path() + "/node.csr", "--node", "gpu-7",
+                                "--keys", keys, "--out", work.path() + "/node.crt"},
+                               hsm.environment());
+  INFO(text_of(issued));
+  CHECK(issued.exit_code == 0);
+  output_of({"openssl", "verify", "-CAfile", keys + "/tls-ca.crt", work.path() + "/node.crt"});
   CHECK(hsm.logins() - before == 2);
 }
 
