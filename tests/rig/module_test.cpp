@@ -18,6 +18,11 @@ using rig::BootEnd;
 
 namespace {
 
+/// shim's variables
+constexpr Guid shim_lock_guid = make_guid("605dab50-e046-4300-abb6-3dd810dd8b23");
+/// NV, BS and RT: what a running system may write for itself.
+constexpr std::uint32_t any_time_and_kept = 7;
+
 constexpr std::string_view loop_says = "loop: module loaded";
 constexpr std::string_view brd_says = "brd: module loaded";
 constexpr std::string_view tun_says = "tun: Universal TUN/TAP device driver";
@@ -108,4 +113,22 @@ TEST_CASE("modules: db's signature loads, plain and compressed; none, a foreign 
   CHECK_FALSE(says(text, brd_says));
   // It is the module of db, and not the machine, that makes the difference.
   CHECK(says(boot_with(fixture, {{"10-brd.ko", signed_by(brd, db)}}), brd_says));
+}
+
+// Without shim nobody owns these variables, and whoever is root on a node may write them. The kernel reads them: that
+// is a fact about Debian's kernel, which documentation and the agent's report have to go by.
+TEST_CASE(
+    "modules: without shim, a MokListRT that somebody left in the store is trusted, and MokIgnoreDB shuts db out") {
+  const SmallFixture fixture;
+  const auto foreign = fixture.folder.path() + "/foreign";
+  must(signer::init_keys(foreign));
+  const auto mok = key_of(foreign, "db");
+  const auto brd = bare_module(fixture.base, "brd");
+  const auto list = codec::encode_signature_lists({codec::x509_list(shim_lock_guid, must(mok.certificate()).der())});
+  const auto text = boot_with(fixture, {{"10-mok.ko", signed_by(brd, mok)}},
+                              {{"MokListRT", shim_lock_guid, any_time_and_kept, {}, list}});
+  CHECK(says(text, brd_says));
+  const auto own = boot_with(fixture, {{"10-db.ko", signed_by(brd, key_of(fixture.image.keys, "db"))}},
+                             {{"MokIgnoreDB", shim_lock_guid, any_time_and_kept, {}, {1}}});
+  CHECK(says(own, refused("10-db.ko")));
 }
