@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
@@ -79,11 +81,16 @@ Result<signer::SignedModule> sign_file(const ModuleFile& file, const std::string
   return fail(std::move(error));
 }
 
+/// For depmod alone, and gone again soon: nobody waits until it is on the disk.
 Result<void> copy_out(const TreeEntry& entry, const std::string& path) {
   std::error_code ec;
   fs::create_directories(fs::path(path).parent_path(), ec);
   if (ec) return fail(io_error(fmt::format("creating {}", path), ec.value()));
-  return write_file(path, TRY(read_all(*detail::content_of(entry), codec::module_cap_bytes)));
+  const auto content = TRY(read_all(*detail::content_of(entry), codec::module_cap_bytes));
+  std::ofstream file(path, std::ios::binary);
+  file << as_text(content);
+  if (!file.flush()) return fail(io_error(fmt::format("writing {}", path), errno));
+  return {};
 }
 
 /// depmod of this machine over a copy of the tree's modules, its configuration ours: the tree's own indexes were made
