@@ -41,7 +41,8 @@ Result<crypto::Certificate> read_certificate(const std::string& path) {
 Result<Buffer> image_digest(const std::string& path) {
   const auto file = TRY(file_source(path));
   constexpr HashAlg algs[] = {HashAlg::sha256};
-  return TRY_IN(path, measure::authenticode_digests(*file, TRY(codec::decode_pe(*file)), algs)).at(HashAlg::sha256);
+  const auto pe = TRY_IN(path, codec::decode_pe(*file));
+  return TRY_IN(path, measure::authenticode_digests(*file, pe, algs)).at(HashAlg::sha256);
 }
 
 Result<Guid> owner_of(const UpdateArguments& arguments) {

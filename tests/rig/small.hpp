@@ -66,7 +66,7 @@ struct SmallFixture {
     boot.disk = out + "/" + builder::output::disk;
     boot.vars = out + "/" + builder::output::vars;
     boot.nonce = crypto::random_bytes(32);
-    boot.timeout_seconds = 300;
+    boot.timeout_seconds = 900;
     return boot;
   }
 

@@ -168,7 +168,8 @@ Result<std::string> enroll(const EnrolOptions& options) {
     for (const auto& line : lines) done += fmt::format("  {}\n", line.text);
   }
   const auto after = TRY(read_secure_boot(options.efivars));
-  if (after.setup_mode)
+  // Some firmware ends setup mode with the next start only.
+  if (after.setup_mode && !after.variables.contains("PK"))
     done += "still in setup mode, since there is no PK: anybody can enrol keys here\n";
   else if (status.setup_mode)
     done += "setup mode has ended; Secure Boot is on from the next start\n";
