@@ -44,7 +44,7 @@ inline std::string cast_guest(const SmallFixture& fixture, const std::string& na
   must(tree.put_file("/efivarfs.ko.xz", kernel_module(fixture.base, "efivarfs.ko.xz")));
   must(tree.put_file("/steps", to_buffer(as_bytes(steps))));
   for (const auto& [path, content] : guest.files) must(tree.put_file(path, content, 0755));
-  for (const char* folder : {"/dev", "/proc", "/sys"}) must(tree.put_directory(folder));
+  for (const char* folder : {"/dev", "/proc", "/sys", "/tmp"}) must(tree.put_directory(folder));
   must(builder::write_initrd(tree, initrd, builder::silent_progress()));
   auto parts = fixture.image.parts;
   parts.initrd = must(file_source(initrd));

@@ -85,7 +85,10 @@ TEST_CASE("firmware takes the agent's enrolment, then starts our UKI alone, and 
                              "/ingot-agent secureboot enroll /strangers", "/usr/bin/efi-readvar"}),
                updates_of(ours)};
   for (const auto& [path, content] : updates_of(strangers)) enrols.files["/strangers" + path.substr(5)] = content;
-  add_program(enrols.files, "/usr/bin/efi-readvar");
+  // efi-readvar asks mount(8), through a shell, where efivarfs is.
+  for (const char* program : {"/usr/bin/efi-readvar", "/usr/bin/mount", "/usr/bin/dash"})
+    add_program(enrols.files, program);
+  enrols.files["/bin/sh"] = enrols.files["/usr/bin/dash"];
   const auto first = cast_guest(fixture, "first", ours, enrols);
   const Node node(fixture, "node");
 
