@@ -3,11 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-<<<<<<< ours
-#include <optional>
-=======
 #include <fstream>
->>>>>>> theirs
+#include <optional>
 
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
