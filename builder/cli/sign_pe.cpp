@@ -48,7 +48,7 @@ Result<int> sign(const SignArguments& arguments) {
   const auto what = TRY_IN(arguments.file, measure::describe_image(*file, pe));
   auto copy = TRY_IN(arguments.file, signer::PeToSign::copy(file, arguments.out, how));
   say(fmt::format("signing {}: {}; sha256 {}", arguments.file, what, to_hex(copy.digest())));
-  const auto signature = TRY(signer::authenticode_signature(copy.digest(), key, how.signing_time));
+  const auto signature = TRY(signer::authenticode_signature(copy.digest(), key, what, how.signing_time));
   TRY_IN(arguments.file, copy.finish(signature));
   const auto certificate = TRY(key.certificate());
   say(fmt::format("{} is signed by \"{}\"", arguments.out, certificate.subject()));
