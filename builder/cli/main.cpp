@@ -33,7 +33,6 @@ int main(int argc, char** argv) {
   cli::add_enroll(app, action);
   cli::add_seal(app, action);
   cli::add_recover(app, action);
-  cli::add_sign(app, action);
   cli::add_verify(app, action);
   cli::add_release(app, action);
   cli::add_export(app, action);
