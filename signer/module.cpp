@@ -126,8 +126,9 @@ Result<std::vector<SignedModule>> sign_modules(const std::vector<std::string>& p
     }
   };
   std::vector<std::thread> helpers;
-  const auto cores = std::max(1U, std::thread::hardware_concurrency());
-  for (unsigned i = 1; i < cores && i < paths.size(); ++i) helpers.emplace_back(work);
+  // Each waits for the log to be on the disk before it goes on, and those that wait together share one sync.
+  const auto count = std::max(16U, std::thread::hardware_concurrency());
+  for (unsigned i = 1; i < count && i < paths.size(); ++i) helpers.emplace_back(work);
   work();
   for (auto& helper : helpers) helper.join();
   TRY(std::move(result));
