@@ -18,28 +18,29 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr codec::EfiTime later{2026, 5, 1, 12, 0, 0};
+constexpr std::size_t rom_image_at = 0x40, rom_unit = 512;
 
 /// systemd's addon stub, which returns at once, as a driver (PE format, "Optional Header Windows-Specific Fields":
-/// Subsystem 11, EFI boot service driver).
+/// Subsystem 11, EFI boot service driver). Padded as in its ROM: edk2 hashes all that lies there behind the headers, so
+/// the digest is not that of a file without the padding.
 Buffer driver_image(const builder::Tree& base) {
   auto image = must(builder::read_tree_file(base, "/usr/lib/systemd/boot/efi/addonx64.efi.stub"));
   const std::size_t headers = image[60] | image[61] << 8u;
   image[headers + 24 + 68] = 11;
+  image.resize((rom_image_at + image.size() + rom_unit - 1) / rom_unit * rom_unit - rom_image_at);
   return image;
 }
 
 /// An uncompressed option ROM with one x64 driver (UEFI 2.10, "PCI Option ROMs"; PCI Firmware 3.3, "PCI Data
 /// Structure"), for the identity of QEMU's virtio network card.
 Buffer option_rom(Bytes driver) {
-  constexpr std::size_t image_at = 0x40, unit = 512;
-  const auto units = static_cast<std::uint16_t>((image_at + driver.size() + unit - 1) / unit);
+  const auto units = static_cast<std::uint16_t>((rom_image_at + driver.size()) / rom_unit);
   Writer out;
   out.u16le(0xAA55).u16le(units).u32le(0x0EF1).u16le(11).u16le(0x8664).u16le(0).fill(8);
-  out.u16le(image_at).u16le(0x1C).fill(2);
+  out.u16le(rom_image_at).u16le(0x1C).fill(2);
   out.text("PCIR").u16le(0x1AF4).u16le(0x1000).u16le(0).u16le(0x18).u8(0).u8(0).u8(0).u8(2);
   out.u16le(units).u16le(0).u8(3).u8(0x80).u16le(0);
-  return out.fill(image_at - out.size()).bytes(driver).fill(units * unit - image_at - driver.size()).take();
+  return out.fill(rom_image_at - out.size()).bytes(driver).take();
 }
 
 /// Authenticode SHA-256 by efitools.
