@@ -5,6 +5,7 @@
 #include "cli.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/builder/signing.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -50,6 +51,7 @@ void add_sign_answer(CLI::App& sign, Action& action) {
   answer->add_option("--out", arguments->out, "File to write the answer to");
   answer->add_option("--id", arguments->expected, "The request's id as the building machine printed it");
   answer->add_flag("--show", arguments->show, "Say what would be signed, and sign nothing");
+  add_pin_options(*answer);
   answer->callback([=, &action] { action = [arguments] { return run_answer(*arguments); }; });
 }
 

@@ -14,6 +14,7 @@
 #include "ingot/crypto/detached.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/signer/module.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -164,6 +165,7 @@ void add_sign_module(CLI::App& sign, Action& action) {
   command->add_flag("--replace", arguments->replace, "Take signatures away that modules have already");
   command->add_flag("--check", arguments->check, "Only say whether they are signed by the certificate");
   command->add_flag("--json", arguments->json, "One JSON document on standard output");
+  add_pin_options(*command);
   command->callback([=, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

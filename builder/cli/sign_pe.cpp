@@ -8,6 +8,7 @@
 #include "cli.hpp"
 #include "ingot/measure/uki.hpp"
 #include "ingot/signer/pe.hpp"
+#include "key_options.hpp"
 
 namespace ingot::cli {
 namespace {
@@ -107,6 +108,7 @@ void add_sign_pe(CLI::App& sign_app, Action& action) {
                       "Time to claim in the signature: seconds since 1970, or the word SOURCE_DATE_EPOCH");
   command->add_flag("--any-checksum", arguments->any_checksum,
                     "Sign a file whose CheckSum does not fit, as pesign leaves it");
+  add_pin_options(*command);
   command->callback([=, &action] { action = [arguments] { return sign(*arguments); }; });
   add_remove(sign_app, action);
 }

@@ -11,6 +11,7 @@
 #include "ingot/codec/pe.hpp"
 #include "ingot/measure/uki.hpp"
 #include "ingot/signer/variables.hpp"
+#include "key_options.hpp"
 #include "signing_time.hpp"
 
 namespace ingot::cli {
@@ -160,6 +161,7 @@ void add_sign_update(CLI::App& sign, Action& action) {
       "order. The bytes are those of efitools' sign-efi-sig-list.");
   auto arguments = std::make_shared<UpdateArguments>();
   add_options(*command, *arguments);
+  add_pin_options(*command);
   command->callback([=, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

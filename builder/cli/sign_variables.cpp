@@ -10,6 +10,7 @@
 #include "ingot/builder/process.hpp"
 #include "ingot/signer/sign.hpp"
 #include "ingot/signer/variables.hpp"
+#include "key_options.hpp"
 #include "signing_time.hpp"
 
 namespace ingot::cli {
@@ -82,6 +83,7 @@ void add_sign_variables(CLI::App& sign, Action& action) {
   command->add_option("--time", arguments->time,
                       "Time of the updates, UTC: \"YYYY-MM-DD HH:MM:SS\"; default: SOURCE_DATE_EPOCH, else that of "
                       "every VARS.fd");
+  add_pin_options(*command);
   command->callback([=, &action] { action = [arguments] { return run(*arguments); }; });
 }
 
