@@ -69,12 +69,12 @@ ToSign small_wish() {
 }
 
 /// A key folder, and what of it the machine that builds has.
-struct Site {
+struct KeySite {
   TemporaryFolder folder = scratch();
   signer::KeyFolder keys = signer::init_keys(folder.path() + "/keys").value();
   signer::KeyFolder open;
 
-  Site() {
+  KeySite() {
     const auto path = folder.path() + "/public";
     fs::copy(keys.path, path, fs::copy_options::recursive);
     for (const auto& entry : fs::directory_iterator(path))
@@ -95,7 +95,7 @@ const auto files = {output::uki, output::probe, output::baseline, output::baseli
 }  // namespace
 
 TEST_CASE("sign: what another machine signed is the same to the byte as what the keys sign in place") {
-  const Site site;
+  const KeySite site;
   const auto wish = small_wish();
   const auto in_place = sign_image(wish, site.keys, site.made("here"), silent_progress());
   REQUIRE(in_place);
@@ -129,7 +129,7 @@ TEST_CASE("sign: what another machine signed is the same to the byte as what the
 }
 
 TEST_CASE("sign: an answer finishes nothing but what it answers") {
-  const Site site;
+  const KeySite site;
   const auto wish = small_wish();
   REQUIRE(write_request(wish, site.open, site.at("request")));
   auto answer = answer_request(read_request(site.at("request")).value(), site.keys, silent_progress()).value();
@@ -159,7 +159,7 @@ TEST_CASE("sign: an answer finishes nothing but what it answers") {
 }
 
 TEST_CASE("sign: a request that was changed on the way is refused, and nothing is signed") {
-  const Site site;
+  const KeySite site;
   const auto wish = small_wish();
   REQUIRE(write_request(wish, site.open, site.at("request")));
   const auto good = content(site.at("request"));
@@ -222,7 +222,7 @@ TEST_CASE("sign: a request that was changed on the way is refused, and nothing i
 }
 
 TEST_CASE("sign: the machine that builds needs public halves and its own key, and says which is missing") {
-  const Site site;
+  const KeySite site;
   for (const auto* name : {"PK.crt", "KEK.crt", "db.crt", "pcr.pub", "baseline.pub", "owner.guid", "provenance.key"}) {
     INFO(name);
     const auto path = site.open.path + "/" + name;
