@@ -1,6 +1,7 @@
 // efitools as the judge of signature lists and of signed updates of PK, KEK, db and dbx.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <ctime>
 #include <filesystem>
 #include <set>
 
@@ -132,9 +133,21 @@ TEST_CASE("sign update: a certificate from an authority, SOURCE_DATE_EPOCH and a
   for (const char* zone : {"UTC", "America/New_York", "Asia/Kathmandu"}) {
     INFO(zone);
     const auto out = path + "/ours.auth";
-    sign_update({"db", "--append", "--list", list, "--key", leaf.key, "--certificate", leaf.certificate, "--out", out},
-                {{"SOURCE_DATE_EPOCH", "1714979289"}, {"TZ", zone}});
-    CHECK(bytes_of(out) == theirs);
+    const auto sign = [&](std::vector<std::string> more, std::map<std::string, std::string> environment) {
+      std::vector<std::string> words = {"db",     "--append",      "--list",         list,    "--key",
+                                        leaf.key, "--certificate", leaf.certificate, "--out", out};
+      words.insert(words.end(), more.begin(), more.end());
+      environment["TZ"] = zone;
+      fs::remove(out);
+      sign_update(words, environment);
+      return bytes_of(out);
+    };
+    CHECK(sign({"--time", may}, {}) == theirs);
+    // At which the certificate is valid, as it must be.
+    const auto soon = std::to_string(std::time(nullptr) + 3600);
+    auto text = output_of({"date", "--utc", "--date=@" + soon, "+%Y-%m-%d %H:%M:%S"});
+    text.pop_back();
+    CHECK(sign({}, {{"SOURCE_DATE_EPOCH", soon}}) == sign({"--time", text}, {}));
   }
   // Whoever trusts the authority takes it, though the signature does not carry the authority's certificate.
   const auto update = codec::decode_authenticated_update(theirs).value();
