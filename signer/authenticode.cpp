@@ -8,6 +8,7 @@
 #include <array>
 
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/der.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/signer/pe.hpp"
 #include "pkcs7.hpp"
@@ -26,17 +27,6 @@ constexpr std::array<std::uint8_t, 12> pe_image_data_oid = {0x06, 0x0A, 0x2B, 0x
 constexpr std::array<std::uint8_t, 15> sha256_algorithm = {0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
                                                            0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00};
 
-Buffer tlv(std::uint8_t tag, Bytes content) {
-  Writer out;
-  out.u8(tag);
-  if (content.size() < 0x80) {
-    out.u8(static_cast<std::uint8_t>(content.size()));
-  } else {
-    out.u8(0x82).u16be(static_cast<std::uint16_t>(content.size()));
-  }
-  return out.bytes(content).take();
-}
-
 Buffer join(std::initializer_list<Bytes> parts) {
   Writer out;
   for (const auto part : parts) out.bytes(part);
@@ -51,10 +41,11 @@ Buffer indirect_data(Bytes digest) {
   Buffer obsolete;
   for (const char c : std::string_view("<<<Obsolete>>>"))
     obsolete.insert(obsolete.end(), {0, static_cast<std::uint8_t>(c)});
-  const auto link = tlv(0xA0, tlv(0xA2, tlv(0x80, obsolete)));
-  const auto flags = tlv(0x03, Buffer{0x00});
-  const auto data = tlv(sequence, join({pe_image_data_oid, tlv(sequence, join({flags, link}))}));
-  const auto message_digest = tlv(sequence, join({sha256_algorithm, tlv(0x04, digest)}));
+  const auto link = codec::encode_der(0xA0, codec::encode_der(0xA2, codec::encode_der(0x80, obsolete)));
+  const auto flags = codec::encode_der(0x03, Buffer{0x00});
+  const auto data =
+      codec::encode_der(sequence, join({pe_image_data_oid, codec::encode_der(sequence, join({flags, link}))}));
+  const auto message_digest = codec::encode_der(sequence, join({sha256_algorithm, codec::encode_der(0x04, digest)}));
   return join({data, message_digest});
 }
 
@@ -84,8 +75,8 @@ Result<void> add_attributes(PKCS7_SIGNER_INFO* signer, Bytes content, std::optio
 
 /// encapContentInfo: SPC_INDIRECT_DATA with the content as an explicit SEQUENCE.
 Result<void> set_content(PKCS7* pkcs7, Bytes content) {
-  const auto sequence = tlv(0x30, content);
-  const auto content_info = tlv(0x30, join({indirect_data_oid, tlv(0xA0, sequence)}));
+  const auto sequence = codec::encode_der(0x30, content);
+  const auto content_info = codec::encode_der(0x30, join({indirect_data_oid, codec::encode_der(0xA0, sequence)}));
   const unsigned char* at = content_info.data();
   Pkcs7Handle inner(d2i_PKCS7(nullptr, &at, static_cast<long>(content_info.size())));
   if (!inner || PKCS7_set_content(pkcs7, inner.get()) != 1)

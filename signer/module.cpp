@@ -10,6 +10,7 @@
 
 #include "ingot/base/source.hpp"
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/der.hpp"
 #include "ingot/codec/module_compression.hpp"
 #include "ingot/codec/module_signature.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -18,11 +19,7 @@
 namespace ingot::signer {
 namespace {
 
-// X.690, tags of what a SignedData has.
-constexpr std::uint8_t octet_string = 0x04;
-constexpr std::uint8_t sequence = 0x30;
-constexpr std::uint8_t set = 0x31;
-constexpr std::uint8_t context_0 = 0xA0;
+using codec::der_context_0, codec::der_octet_string, codec::der_sequence, codec::der_set;
 
 constexpr std::array<std::uint8_t, 3> version_1 = {0x02, 0x01, 0x01};
 /// 1.2.840.113549.1.7.2, id-signedData
@@ -39,19 +36,9 @@ constexpr std::array<std::uint8_t, 15> rsa_algorithm = {0x30, 0x0D, 0x06, 0x09, 
 
 /// A value in DER; what is in it is in order already.
 Buffer tlv(std::uint8_t tag, std::initializer_list<Bytes> parts) {
-  std::size_t size = 0;
-  for (const auto part : parts) size += part.size();
-  Writer out;
-  out.u8(tag);
-  if (size < 0x80) {
-    out.u8(static_cast<std::uint8_t>(size));
-  } else if (size < 0x100) {
-    out.u8(0x81).u8(static_cast<std::uint8_t>(size));
-  } else {
-    out.u8(0x82).u16be(static_cast<std::uint16_t>(size));
-  }
-  for (const auto part : parts) out.bytes(part);
-  return out.take();
+  Writer content;
+  for (const auto part : parts) content.bytes(part);
+  return codec::encode_der(tag, content.view());
 }
 
 /// IssuerAndSerialNumber.
@@ -70,7 +57,7 @@ Result<Buffer> signer_id(const crypto::Certificate& certificate) {
   constexpr std::size_t id_cap_bytes = 8u << 10;
   if (name_bytes + number.size() > id_cap_bytes)
     return fail(ErrorCode::limit, "a certificate whose issuer has a name of more than 8 KiB");
-  return tlv(sequence, {Bytes(name, name_bytes), number});
+  return tlv(der_sequence, {Bytes(name, name_bytes), number});
 }
 
 }  // namespace
@@ -82,10 +69,11 @@ Result<Buffer> module_signature(Bytes content, const SigningKey& key, std::strin
   const auto id = TRY(signer_id(TRY(key.certificate())));
   const auto value = TRY(key.sign({std::string(what), crypto::sha256(content)}, HashAlg::sha256, content));
   // SignerInfo, version 1: the signer told by issuer and number. No attributes: what is signed is the content's digest.
-  const auto signer = tlv(sequence, {version_1, id, sha256_algorithm, rsa_algorithm, tlv(octet_string, {value})});
-  const auto signed_data =
-      tlv(sequence, {version_1, tlv(set, {sha256_algorithm}), tlv(sequence, {data_oid}), tlv(set, {signer})});
-  return tlv(sequence, {signed_data_oid, tlv(context_0, {signed_data})});
+  const auto signer =
+      tlv(der_sequence, {version_1, id, sha256_algorithm, rsa_algorithm, tlv(der_octet_string, {value})});
+  const auto signed_data = tlv(der_sequence, {version_1, tlv(der_set, {sha256_algorithm}),
+                                              tlv(der_sequence, {data_oid}), tlv(der_set, {signer})});
+  return tlv(der_sequence, {signed_data_oid, tlv(der_context_0, {signed_data})});
 }
 
 Result<SignedModule> sign_module(Bytes file, const SigningKey& key, OldSignature old) {
