@@ -11,7 +11,7 @@ namespace ingot::rig {
 namespace {
 
 /// Commas separate options in QEMU's syntax; a doubled one is a comma.
-std::string quoted(std::string text) {
+std::string option_text(std::string text) {
   for (std::size_t at = 0; (at = text.find(',', at)) != std::string::npos; at += 2) text.insert(at, 1, ',');
   return text;
 }
@@ -33,7 +33,7 @@ void add_media(std::vector<std::string>& argv, const std::vector<Medium>& media)
   if (std::any_of(media.begin(), media.end(), [](const Medium& one) { return one.drive == Medium::Drive::usb; }))
     add({"-device", fmt::format("qemu-xhci,id=usb,addr=0x{:x}", usb_slot)});
   for (std::size_t i = 0; i < media.size(); ++i) {
-    add({"-drive", fmt::format("if=none,id=medium{},format=raw,readonly=on,file={}", i, quoted(media[i].file))});
+    add({"-drive", fmt::format("if=none,id=medium{},format=raw,readonly=on,file={}", i, option_text(media[i].file))});
     switch (media[i].drive) {
       case Medium::Drive::disk:
         add({"-device", fmt::format("virtio-blk-pci,drive=medium{},addr=0x{:x}", i, first_medium_slot + i)});
@@ -86,11 +86,11 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
   // A node is never suspended; and the 2 MiB builds with SMM hang before their first word when the machine offers S3.
   add({"-global", "driver=ICH9-LPC,property=disable_s3,value=1"});
   if (files.flash.smm) add({"-global", "driver=cfi.pflash01,property=secure,value=on"});
-  add({"-drive", fmt::format("if=pflash,format=raw,unit=0,readonly=on,file={}", quoted(files.flash.code))});
-  add({"-drive", fmt::format("if=pflash,format=raw,unit=1,file={}", quoted(files.flash.vars))});
+  add({"-drive", fmt::format("if=pflash,format=raw,unit=0,readonly=on,file={}", option_text(files.flash.code))});
+  add({"-drive", fmt::format("if=pflash,format=raw,unit=1,file={}", option_text(files.flash.vars))});
   if (files.http_port == 0) {
     add({"-drive", fmt::format("if=none,id=disk0,format={},file={}{}", files.disk_is_overlay ? "qcow2" : "raw",
-                               quoted(files.disk), files.disk_is_overlay ? "" : ",snapshot=on")});
+                               option_text(files.disk), files.disk_is_overlay ? "" : ",snapshot=on")});
     add({"-device", "virtio-blk-pci,drive=disk0,bootindex=1,addr=0x3"});
   } else {
     // QEMU's own network: DHCP names the address, which is the guest's way to the host's loopback. The address is in
@@ -100,30 +100,30 @@ std::vector<std::string> machine_command(const MachineShape& shape, const std::v
                      boot_server, files.http_port)});
     add({"-device", "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,bootindex=1,addr=0x6"});
   }
-  add({"-chardev", fmt::format("socket,id=tpm,path={}", quoted(files.tpm_socket)), "-tpmdev",
+  add({"-chardev", fmt::format("socket,id=tpm,path={}", option_text(files.tpm_socket)), "-tpmdev",
        "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"});
   add({"-device", "virtio-serial-pci,addr=0x4"});
-  add({"-chardev", fmt::format("socket,id=evidence,path={},server=on,wait=off", quoted(files.evidence_socket))});
+  add({"-chardev", fmt::format("socket,id=evidence,path={},server=on,wait=off", option_text(files.evidence_socket))});
   add({"-device", "virtserialport,chardev=evidence,name=org.ingot.evidence"});
   add({"-device", "virtio-rng-pci,addr=0x5"});
   // A card with its option ROM and nothing on the other end of its cable.
   if (shape.nic && files.http_port == 0)
     add({"-netdev", "hubport,id=net0,hubid=0", "-device",
          "virtio-net-pci,netdev=net0,mac=52:54:00:69:6e:67,addr=0x6" +
-             (shape.option_rom.empty() ? "" : ",romfile=" + quoted(shape.option_rom))});
+             (shape.option_rom.empty() ? "" : ",romfile=" + option_text(shape.option_rom))});
   // A card's address tells the guest which it is: the last byte counts from 1 in the order given, the fifth is of the
   // machine, taken from the tap's name so that machines of one network differ.
   for (std::size_t i = 0; i < shape.taps.size(); ++i) {
-    add({"-netdev", fmt::format("tap,id=tap{},ifname={},script=no,downscript=no", i, quoted(shape.taps[i]))});
+    add({"-netdev", fmt::format("tap,id=tap{},ifname={},script=no,downscript=no", i, option_text(shape.taps[i]))});
     add({"-device", fmt::format("virtio-net-pci,netdev=tap{},mac={},romfile=,addr=0x{:x}", i, tap_mac(shape.taps[i], i),
                                 first_tap_slot + i)});
   }
   if (!files.second_disk.empty())
-    add({"-drive", fmt::format("if=none,id=disk1,format=raw,file={}", quoted(files.second_disk)), "-device",
+    add({"-drive", fmt::format("if=none,id=disk1,format=raw,file={}", option_text(files.second_disk)), "-device",
          "virtio-blk-pci,drive=disk1,addr=0x7"});
   add_media(argv, shape.media);
-  for (const auto& credential : smbios_credentials) add({"-smbios", "type=11,value=" + quoted(credential)});
-  add({"-chardev", fmt::format("file,id=console,path={}", quoted(files.serial)), "-serial", "chardev:console"});
+  for (const auto& credential : smbios_credentials) add({"-smbios", "type=11,value=" + option_text(credential)});
+  add({"-chardev", fmt::format("file,id=console,path={}", option_text(files.serial)), "-serial", "chardev:console"});
   add({"-display", "none", "-vga", "none", "-monitor", "none", "-no-reboot"});
   return argv;
 }

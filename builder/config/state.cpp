@@ -13,7 +13,7 @@ constexpr std::string_view factory = "/usr/share/factory";
 constexpr std::string_view rules_path = "/usr/lib/tmpfiles.d/zz-ingot-var.conf";
 
 /// tmpfiles.d(5): '%' starts a specifier, blanks separate fields.
-std::string quoted(std::string_view path) {
+std::string in_quotes(std::string_view path) {
   std::string out = "\"";
   for (const char c : path) {
     if (c == '"' || c == '\\') out += '\\';
@@ -39,21 +39,21 @@ Result<void> move_state(Tree& tree) {
        at != tree.entries.end() && at->first.starts_with(state_prefix); ++at) {
     const auto& [path, entry] = *at;
     if (is_below(path, package_database)) {
-      if (!has_packages) rules += fmt::format("L {} - - - - {}\n", quoted(path), package_database_home);
+      if (!has_packages) rules += fmt::format("L {} - - - - {}\n", in_quotes(path), package_database_home);
       has_packages = true;
       moved[std::string(package_database_home) + path.substr(package_database.size())] = entry;
       continue;
     }
     switch (entry.type) {
       case EntryType::directory:
-        rules += fmt::format("d {} {}\n", quoted(path), owner_of(entry));
+        rules += fmt::format("d {} {}\n", in_quotes(path), owner_of(entry));
         break;
       case EntryType::symlink:
-        rules += fmt::format("L {} - - - - {}\n", quoted(path), entry.link_target);
+        rules += fmt::format("L {} - - - - {}\n", in_quotes(path), entry.link_target);
         break;
       case EntryType::file: {
         const auto home = std::string(factory) + path;
-        rules += fmt::format("C {} {} - {}\n", quoted(path), owner_of(entry), home);
+        rules += fmt::format("C {} {} - {}\n", in_quotes(path), owner_of(entry), home);
         moved[home] = entry;
         break;
       }

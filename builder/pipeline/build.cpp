@@ -199,6 +199,13 @@ std::uint64_t room_for_volumes(const Profile& profile) {
   return room_bytes;
 }
 
+/// Shim's SBAT.md: component, its generation, and for people who made it and which version that is. Whoever revokes by
+/// SBAT revokes the generations of one profile.
+std::string sbat_line(const Profile& profile) {
+  return fmt::format("ingot.{0},{1},Ingot,{0},{2},https://uapi-group.org/specifications/specs/unified_kernel_image/\n",
+                     profile.name, profile.generation, profile.version);
+}
+
 Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& manifest,
                        const std::vector<Setting>& settings) {
   const auto& profile = build.profile;
@@ -209,6 +216,7 @@ Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& ma
   wish.uki.os_release = os_release_with_image(wish.uki.os_release, profile);
   wish.uki.initrd = build.initrd;
   wish.uki.generation = profile.generation;
+  wish.uki.sbat = sbat_line(profile);
   wish.uki.command_line = fmt::format("{} roothash={}", kernel_command_line(profile), root_hash);
   if (profile.execution != Profile::Execution::open)
     wish.execution_policy = execution_policy(root_hash, profile.version);
