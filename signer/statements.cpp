@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "ingot/base/source.hpp"
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/authenticated_variable.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/pcr_signature.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -40,6 +43,16 @@ Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phase
 /// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
 /// same.
 constexpr codec::EfiTime enrolment_time{2024, 1, 1, 0, 0, 0};
+
+/// The lists of a file behind those that are there; the file may be missing.
+Result<Buffer> with_more(Buffer lists, const std::string& path) {
+  std::error_code ec;
+  if (!std::filesystem::exists(path, ec)) return lists;
+  const auto more = TRY(read_file(path, codec::authenticated_update_cap_bytes));
+  TRY_IN(path, codec::decode_signature_lists(more));
+  lists.insert(lists.end(), more.begin(), more.end());
+  return lists;
+}
 
 /// RFC 7515, "Terminology": no padding, and an alphabet for addresses.
 std::string base64url(Bytes bytes) {
@@ -92,9 +105,9 @@ Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
   const codec::SignatureList nothing{codec::efi_cert_sha256_guid, {}, {{owner, Buffer(32)}}};
   auto pk = TRY(list("PK"));
   auto kek = TRY(list("KEK"));
-  auto db = TRY(list("db"));
-  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), codec::encode_signature_lists({nothing}),
-                               enrolment_time};
+  auto db = TRY(with_more(TRY(list("db")), keys.path + "/db.esl"));
+  auto dbx = TRY(with_more(codec::encode_signature_lists({nothing}), keys.path + "/dbx.esl"));
+  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), std::move(dbx), enrolment_time};
 }
 
 }  // namespace ingot::signer

@@ -34,6 +34,7 @@ Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes paylo
 Result<std::string> sign_jwt(std::string_view claims_json, const SigningKey& key);
 
 /// The signature lists of a key folder: PK, KEK, db hold the folder's certificates, dbx one SHA-256 entry of zeros.
+/// What its db.esl and dbx.esl have, where they are, follows.
 Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys);
 
 }  // namespace ingot::signer
