@@ -104,7 +104,7 @@ Result<ToSign> wish_of(const codec::RequestHead& head, const std::vector<SharedS
 
 tl::unexpected<Error> unexplained(const std::string& what) {
   return fail(ErrorCode::malformed, fmt::format("the request cannot be explained: {}", what),
-          "nothing was signed; make a fresh request with `ingot build --sign-later`");
+              "nothing was signed; make a fresh request with `ingot build --sign-later`");
 }
 
 /// The root file system's GUID is the first half of the root hash (Discoverable Partitions Specification).
@@ -129,8 +129,7 @@ Result<void> check_texts(const ToSign& wish) {
     return unexplained("the command line does not start the root file system of the baseline");
   if (!wish.execution_policy.empty() && wish.execution_policy != execution_policy(draft.root_hash, draft.version))
     return unexplained("the execution policy is not that of this root file system");
-  if (wish.probe_command_line != probe_command_line)
-    return unexplained("the probe's command line is another one");
+  if (wish.probe_command_line != probe_command_line) return unexplained("the probe's command line is another one");
   if (os_release_value(wish.uki.os_release, "IMAGE_ID") != draft.profile ||
       os_release_value(wish.uki.os_release, "IMAGE_VERSION") != std::to_string(draft.version))
     return unexplained("os-release names another image than the baseline");
@@ -188,6 +187,7 @@ Result<std::vector<std::string>> explain(const SigningRequest& request) {
   if (!wish.execution_policy.empty())
     lines.push_back(
         fmt::format("db: IPE policy: only the initrd and the root file system {} execute", draft.root_hash));
+  lines.push_back(fmt::format("db: root hash {}", draft.root_hash));
   lines.push_back(fmt::format("pcr: PCR 11 of the UKI in the phase enter-initrd{}: volumes open for it",
                               draft.generation == 0 ? "" : fmt::format(", generation {}", draft.generation)));
   lines.push_back(fmt::format("db: Authenticode of uki.efi: Linux {}, initrd {}, command line \"{}\"", wish.uki.uname,

@@ -25,6 +25,11 @@ Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, s
 /// RSA.
 Result<Buffer> sign_ipe_policy(std::string_view policy, const SigningKey& key);
 
+/// Signature of a dm-verity root hash: detached PKCS#7 (RFC 2315), DER, over its hexadecimal text, without attributes:
+/// what the kernel (DM_VERITY_VERIFY_ROOTHASH_SIG) and `veritysetup --root-hash-signature` take. Error (crypto) for a
+/// key that is not RSA.
+Result<Buffer> sign_root_hash(std::string_view root_hash, const SigningKey& key);
+
 /// `what` is its name in the signature log.
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key,
                                       std::string_view what = "a statement");
