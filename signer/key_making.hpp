@@ -17,11 +17,12 @@ struct KeyRow {
   CertificateUse use;       ///< none: the public key alone is kept
   const char* common_name;  ///< of its certificate
 };
-inline constexpr std::array<KeyRow, 9> key_rows = {
+inline constexpr std::array<KeyRow, 10> key_rows = {
     {{"PK", KeyType::rsa, CertificateUse::code_signing, "Ingot Platform Key"},
      {"KEK", KeyType::rsa, CertificateUse::code_signing, "Ingot Key Exchange Key"},
      {"db", KeyType::rsa, CertificateUse::code_signing, "Ingot Secure Boot Signing"},
      {"pcr", KeyType::rsa, CertificateUse::none, nullptr},
+     {"pcr-system", KeyType::rsa, CertificateUse::none, nullptr},
      {"baseline", KeyType::ed25519, CertificateUse::none, nullptr},
      {"verdict", KeyType::p256, CertificateUse::none, nullptr},
      {"provenance", KeyType::ed25519, CertificateUse::none, nullptr},

@@ -25,8 +25,8 @@ Result<Buffer> policy_pcr11(const Baseline::PhaseValue& phase) {
                              {{HashAlg::sha256, {{11, value->second}}}});
 }
 
-/// "sha256", a member of .pcrsig.
-Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
+/// Entries of a bank in .pcrsig, one a phase.
+Result<std::string> sha256_entries(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
   const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
   // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd
   // has the TPM verify every signature as SHA-256.
@@ -37,7 +37,7 @@ Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phase
     entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
                            fingerprint, to_hex(policy), to_base64(signature));
   }
-  return fmt::format(R"("sha256":[{}])", entries);
+  return entries;
 }
 
 /// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
@@ -66,18 +66,20 @@ std::string base64url(Bytes bytes) {
 }  // namespace
 
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
-  return fmt::format("{{{}}}\n", TRY(sha256_member(phases, key)));
+  return fmt::format("{{\"sha256\":[{}]}}\n", TRY(sha256_entries(phases, key)));
 }
 
 Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, std::uint32_t generation,
-                                           const SigningKey& key) {
+                                           const SigningKey& key, const SystemPolicies& system) {
   if (generation == 0 || generation > measure::generation_cap)
     return fail(ErrorCode::limit, fmt::format("generation {} of 1 to {}", generation, measure::generation_cap));
   codec::ReleaseSignature release{generation, TRY(policy_pcr11(initrd)), {}};
   release.signature =
       TRY(key.sign({fmt::format("PCR 11 policy {} of generation {}", initrd.phase_path, generation), release.policy},
                    HashAlg::sha256, Writer{}.bytes(release.policy).bytes(measure::generation_ref(generation)).view()));
-  return fmt::format("{{{},{}}}\n", TRY(sha256_member({initrd}, key)), codec::encode_release_signature(release));
+  auto entries = TRY(sha256_entries({initrd}, key));
+  if (system.key != nullptr && !system.phases.empty()) entries += "," + TRY(sha256_entries(system.phases, *system.key));
+  return fmt::format("{{\"sha256\":[{}],{}}}\n", entries, codec::encode_release_signature(release));
 }
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key,

@@ -209,6 +209,7 @@ Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& ma
   wish.uki.os_release = os_release_with_image(wish.uki.os_release, profile);
   wish.uki.initrd = build.initrd;
   wish.uki.generation = profile.generation;
+  if (profile.boot.system_policy) wish.uki.system_phases = profile.boot.phases;
   wish.uki.command_line = fmt::format("{} roothash={}", kernel_command_line(profile), root_hash);
   if (profile.execution != Profile::Execution::open)
     wish.execution_policy = execution_policy(root_hash, profile.version);

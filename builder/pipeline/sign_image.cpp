@@ -26,6 +26,7 @@ UkiParts probe_parts(const ToSign& wish) {
   parts.initrd = wish.probe_initrd;
   parts.command_line = wish.probe_command_line;
   parts.generation = 0;
+  parts.system_phases.clear();
   return parts;
 }
 

@@ -15,9 +15,14 @@ namespace ingot::signer {
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key);
 
 /// The same for "enter-initrd" alone, with a release's generation (codec/pcr_signature.hpp): volumes of nodes that have
-/// booted a newer one stay closed. Error (limit): none of 1 to measure::generation_cap.
+/// booted a newer one stay closed. `system`: policies of later phases, for secrets that the running system may open;
+/// the key is another one, so that they open no volume. Error (limit): none of 1 to measure::generation_cap.
+struct SystemPolicies {
+  std::vector<Baseline::PhaseValue> phases;
+  const SigningKey* key = nullptr;  ///< null: none
+};
 Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, std::uint32_t generation,
-                                           const SigningKey& key);
+                                           const SigningKey& key, const SystemPolicies& system = {});
 
 /// A policy of the kernel's Integrity Policy Enforcement, ready for securityfs: PKCS#7 SignedData (RFC 2315), DER, the
 /// text inside, no attributes. Linux takes it when a keyring that it trusts has the certificate (Linux, Documentation/
