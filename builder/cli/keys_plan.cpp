@@ -50,7 +50,7 @@ Result<int> run_rotate(const RotateArguments& arguments) {
   const auto inputs = TRY(read_lifecycle_inputs(arguments));
   const auto next = TRY(signer::open_keys(arguments.next));
   const auto steps = TRY(signer::plan_rotation(which, inputs.keys, next, inputs.variables, inputs.time));
-  TRY(write_steps(inputs, steps, MustStart::one, "rotate " + arguments.which, arguments.out));
+  TRY(write_steps(inputs, steps, MustStart::one, {"rotate " + arguments.which, arguments.out}));
   if (which == signer::RotatedKey::pcr)
     say("volumes belong to the PCR policy key that they were made under: releases of the new one open no old volume. "
         "Have recovery keys at hand, or let nodes make their volumes anew. Old releases open no new volume: nothing is "

@@ -138,8 +138,7 @@ Result<int> run(const RevokeArguments& arguments) {
   const auto entries = TRY(entries_of(arguments, images, TRY(signer::owner_guid(inputs.keys))));
   const auto step = TRY(signer::plan_revocation(inputs.keys, inputs.variables, entries, inputs.time));
   const auto list = TRY(folder_list(inputs.keys, step.updates.front().update.content));
-  TRY(write_steps(inputs, {step}, MustStart::all, "revoke", arguments.out));
-  TRY(write_file(arguments.out + "/dbx.esl", list));
+  TRY(write_steps(inputs, {step}, MustStart::all, {"revoke", arguments.out, {{"dbx.esl", list}}}));
   say(fmt::format("so that machines enrolled from now on forbid the same: cp {0}/dbx.esl {1}/dbx.esl", arguments.out,
                   inputs.keys.path));
   return exit_ok;

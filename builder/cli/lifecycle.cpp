@@ -212,25 +212,28 @@ Result<LifecycleInputs> read_lifecycle_inputs(const LifecycleArguments& argument
 }
 
 Result<void> write_steps(const LifecycleInputs& inputs, const std::vector<signer::EnrolmentStep>& steps,
-                         MustStart must_start, const std::string& title, const std::string& out) {
+                         MustStart must_start, const StepsOutput& out) {
   const auto now = TRY(outcome_of(inputs, inputs.variables));
   const auto outcomes = TRY(play(inputs, steps, must_start));
   const auto baseline_key = TRY(inputs.keys.load("baseline"));
   auto all = nlohmann::json::array();
-  TRY(write_new_folder(out, [&](const std::string& work) -> Result<void> {
+  TRY(write_new_folder(out.folder, [&](const std::string& work) -> Result<void> {
     for (std::size_t i = 0; i < steps.size(); ++i) {
       TRY(write_step(steps[i], outcomes[i], work + "/" + folder_of(i, steps[i]), baseline_key));
       all.push_back(step_json(steps[i], outcomes[i], i == 0 ? now : outcomes[i - 1], inputs));
     }
-    return write_file(work + "/plan.json", as_bytes(nlohmann::json{{"plan", title}, {"steps", all}}.dump(2) + "\n"));
+    for (const auto& [name, content] : out.more) TRY(write_file(work + "/" + name, content));
+    return write_file(work + "/plan.json",
+                      as_bytes(nlohmann::json{{"plan", out.title}, {"steps", all}}.dump(2) + "\n"));
   }));
   for (std::size_t i = 0; i < steps.size(); ++i)
-    TRY(tell_step(i, steps[i], outcomes[i], i == 0 ? now : outcomes[i - 1], out));
+    TRY(tell_step(i, steps[i], outcomes[i], i == 0 ? now : outcomes[i - 1], out.folder));
   if (inputs.platform)
     say("each step's platform.json is for machines that have taken it; QEMU's OVMF changes PCR 0 with its variables, "
         "too: "
         "learn that one anew");
-  say(fmt::format("{}: {} in {}", title, steps.size() == 1 ? "1 step" : fmt::format("{} steps", steps.size()), out));
+  say(fmt::format("{}: {} in {}", out.title, steps.size() == 1 ? "1 step" : fmt::format("{} steps", steps.size()),
+                  out.folder));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // What `ingot keys plan` and `ingot keys revoke` have in common: machines, releases, and the folder that they write.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,9 +40,14 @@ Result<LifecycleInputs> read_lifecycle_inputs(const LifecycleArguments& argument
 
 /// Writes steps, platforms and baselines into a new folder and tells what each step is. `which`: the releases that have
 /// to start after the last step; a step that lets none of `inputs` start, or a last one that stops one of these, is an
-/// error (usage), and nothing is written. `title`: "rotate db".
+/// error (usage), and nothing is written.
 enum class MustStart { one, all };
+struct StepsOutput {
+  std::string title;  ///< "rotate db"
+  std::string folder;
+  std::map<std::string, Buffer> more = {};  ///< further files of the folder, by name
+};
 Result<void> write_steps(const LifecycleInputs& inputs, const std::vector<signer::EnrolmentStep>& steps,
-                         MustStart must_start, const std::string& title, const std::string& out);
+                         MustStart must_start, const StepsOutput& out);
 
 }  // namespace ingot::cli
