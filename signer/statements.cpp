@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "ingot/base/source.hpp"
 #include "ingot/base/writer.hpp"
+#include "ingot/codec/authenticated_variable.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/pcr_signature.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -22,8 +25,8 @@ Result<Buffer> policy_pcr11(const Baseline::PhaseValue& phase) {
                              {{HashAlg::sha256, {{11, value->second}}}});
 }
 
-/// "sha256", a member of .pcrsig.
-Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
+/// Entries of a bank in .pcrsig, one a phase.
+Result<std::string> sha256_entries(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
   const auto fingerprint = crypto::sha256_hex(TRY(key.public_key().rsa_public_key_der()));
   // The SHA-256 bank alone: systemd-measure 257 signs the policy of another bank with that bank's hash, while systemd
   // has the TPM verify every signature as SHA-256.
@@ -34,12 +37,22 @@ Result<std::string> sha256_member(const std::vector<Baseline::PhaseValue>& phase
     entries += fmt::format(R"({}{{"pcrs":[11],"pkfp":"{}","pol":"{}","sig":"{}"}})", entries.empty() ? "" : ",",
                            fingerprint, to_hex(policy), to_base64(signature));
   }
-  return fmt::format(R"("sha256":[{}])", entries);
+  return entries;
 }
 
 /// The image's time of birth has no meaning for keys that are replaced by redeploying; a fixed time keeps VARS.fd the
 /// same.
 constexpr codec::EfiTime enrolment_time{2024, 1, 1, 0, 0, 0};
+
+/// The lists of a file behind those that are there; the file may be missing.
+Result<Buffer> with_more(Buffer lists, const std::string& path) {
+  std::error_code ec;
+  if (!std::filesystem::exists(path, ec)) return lists;
+  const auto more = TRY(read_file(path, codec::authenticated_update_cap_bytes));
+  TRY_IN(path, codec::decode_signature_lists(more));
+  lists.insert(lists.end(), more.begin(), more.end());
+  return lists;
+}
 
 /// RFC 7515, "Terminology": no padding, and an alphabet for addresses.
 std::string base64url(Bytes bytes) {
@@ -53,18 +66,20 @@ std::string base64url(Bytes bytes) {
 }  // namespace
 
 Result<std::string> pcr_signature_json(const std::vector<Baseline::PhaseValue>& phases, const SigningKey& key) {
-  return fmt::format("{{{}}}\n", TRY(sha256_member(phases, key)));
+  return fmt::format("{{\"sha256\":[{}]}}\n", TRY(sha256_entries(phases, key)));
 }
 
 Result<std::string> release_signature_json(const Baseline::PhaseValue& initrd, std::uint32_t generation,
-                                           const SigningKey& key) {
+                                           const SigningKey& key, const SystemPolicies& system) {
   if (generation == 0 || generation > measure::generation_cap)
     return fail(ErrorCode::limit, fmt::format("generation {} of 1 to {}", generation, measure::generation_cap));
   codec::ReleaseSignature release{generation, TRY(policy_pcr11(initrd)), {}};
   release.signature =
       TRY(key.sign({fmt::format("PCR 11 policy {} of generation {}", initrd.phase_path, generation), release.policy},
                    HashAlg::sha256, Writer{}.bytes(release.policy).bytes(measure::generation_ref(generation)).view()));
-  return fmt::format("{{{},{}}}\n", TRY(sha256_member({initrd}, key)), codec::encode_release_signature(release));
+  auto entries = TRY(sha256_entries({initrd}, key));
+  if (system.key != nullptr && !system.phases.empty()) entries += "," + TRY(sha256_entries(system.phases, *system.key));
+  return fmt::format("{{\"sha256\":[{}],{}}}\n", entries, codec::encode_release_signature(release));
 }
 
 Result<codec::DsseEnvelope> sign_dsse(std::string_view payload_type, Bytes payload, const SigningKey& key,
@@ -92,9 +107,9 @@ Result<codec::SecureBootKeys> secure_boot_keys(const KeyFolder& keys) {
   const codec::SignatureList nothing{codec::efi_cert_sha256_guid, {}, {{owner, Buffer(32)}}};
   auto pk = TRY(list("PK"));
   auto kek = TRY(list("KEK"));
-  auto db = TRY(list("db"));
-  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), codec::encode_signature_lists({nothing}),
-                               enrolment_time};
+  auto db = TRY(with_more(TRY(list("db")), keys.path + "/db.esl"));
+  auto dbx = TRY(with_more(codec::encode_signature_lists({nothing}), keys.path + "/dbx.esl"));
+  return codec::SecureBootKeys{std::move(pk), std::move(kek), std::move(db), std::move(dbx), enrolment_time};
 }
 
 }  // namespace ingot::signer

@@ -43,6 +43,9 @@ void add_sign_variables(CLI::App& sign, Action& action);
 void add_sign_update(CLI::App& sign, Action& action);
 // Below `ingot keys`.
 void add_keys_show(CLI::App& keys, Action& action);
+void add_keys_next(CLI::App& keys, Action& action);
+void add_keys_plan(CLI::App& keys, Action& action);
+void add_keys_revoke(CLI::App& keys, Action& action);
 
 /// Human text, one line, to standard error.
 void say(std::string_view line);

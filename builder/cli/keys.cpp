@@ -54,12 +54,15 @@ void add_issue(CLI::App& keys, Action& action) {
 }  // namespace
 
 void add_keys(CLI::App& app, Action& action) {
-  auto* keys = app.add_subcommand("keys", "Key hierarchy for tests and small sites");
+  auto* keys = app.add_subcommand("keys", "Keys: made, shown, replaced, revoked");
   keys->require_subcommand(1);
   add_issue(*keys, action);
   add_keys_show(*keys, action);
+  add_keys_next(*keys, action);
+  add_keys_plan(*keys, action);
+  add_keys_revoke(*keys, action);
   auto* init = keys->add_subcommand(
-      "init", "Make PK, KEK, db, PCR policy, baseline, verdict, TLS and recovery keys in a folder");
+      "init", "Make PK, KEK, db, PCR policies, baseline, verdict, TLS and recovery keys in a folder");
   init->footer(
       "Example: ingot keys init keys\nPrivate keys are readable by their owner alone (0600); the folder is 0700.");
   auto folder = std::make_shared<std::string>();

@@ -1,16 +1,14 @@
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <memory>
 
 #include "cli.hpp"
 #include "ingot/base/output.hpp"
-#include "ingot/builder/process.hpp"
 #include "ingot/signer/sign.hpp"
 #include "ingot/signer/variables.hpp"
 #include "key_options.hpp"
+#include "new_folder.hpp"
 #include "signing_time.hpp"
 
 namespace ingot::cli {
@@ -23,26 +21,6 @@ struct VariablesArguments {
   std::string name = "auto";
   std::string time;
 };
-
-/// The folder appears under its name with all its files, or not at all.
-Result<void> write_folder(const std::vector<signer::EnrolmentUpdate>& updates, const fs::path& folder) {
-  std::error_code ec;
-  if (fs::exists(folder, ec))
-    return fail(ErrorCode::usage, fmt::format("{} exists", folder.string()), "remove it, or give another --name");
-  fs::create_directories(folder.parent_path(), ec);
-  if (ec) return fail(io_error(fmt::format("creating {}", folder.parent_path().string()), ec.value()));
-  const auto work = TRY(builder::TemporaryFolder::create(folder.parent_path().string(), ".keys-"));
-  for (const auto& [update, auth] : updates) {
-    const auto stem = fmt::format("{}/{}", work.path(), update.variable->name);
-    TRY(write_file(stem + ".auth", auth));
-    TRY(write_file(stem + ".esl", update.content));
-  }
-  if (::chmod(work.path().c_str(), 0755) != 0)
-    return fail(io_error(fmt::format("creating {}", folder.string()), errno));
-  fs::rename(work.path(), folder, ec);
-  if (ec) return fail(io_error(fmt::format("creating {}", folder.string()), ec.value()));
-  return {};
-}
 
 Result<int> run(const VariablesArguments& arguments) {
   if (arguments.name.empty() || arguments.name.find('/') != std::string::npos || arguments.name.front() == '.')
@@ -57,7 +35,14 @@ Result<int> run(const VariablesArguments& arguments) {
     for (const auto& line : lines) say(line);
   }
   const fs::path folder = fs::path(arguments.out) / "loader" / "keys" / arguments.name;
-  TRY(write_folder(updates, folder));
+  TRY(write_new_folder(folder, [&](const std::string& work) -> Result<void> {
+    for (const auto& [update, auth] : updates) {
+      const auto stem = fmt::format("{}/{}", work, update.variable->name);
+      TRY(write_file(stem + ".auth", auth));
+      TRY(write_file(stem + ".esl", update.content));
+    }
+    return {};
+  }));
   say(
       fmt::format("enrolment: {}; copy loader/ onto the ESP for systemd-boot, or give that folder to `ingot-agent "
                   "secureboot enroll`",

@@ -25,12 +25,17 @@ Result<SharedSource> tree_content(const Tree& tree, const std::string& path) {
 }
 
 /// No stub measures .pcrsig, so a UKI without it has the PCR 11 that is to be signed.
-Result<std::string> policy_signature(const UkiParts& parts, const signer::SigningKey& key) {
+Result<std::string> policy_signature(const UkiParts& parts, const signer::SigningKey& key,
+                                     const signer::KeyFolder& keys) {
   const auto draft = TRY(uki_source(parts));
   const auto sections = TRY(measure::section_events(*draft, TRY(codec::decode_pe(*draft))));
   const auto values = TRY(measure::phase_values(sections, {"enter-initrd"}));
   if (parts.generation == 0) return signer::pcr_signature_json(values, key);
-  return signer::release_signature_json(values.front(), parts.generation, key);
+  if (parts.system_phases.size() < 2) return signer::release_signature_json(values.front(), parts.generation, key);
+  const auto system_key = TRY(keys.load("pcr-system"));
+  signer::SystemPolicies system{TRY(measure::phase_values(sections, parts.system_phases)), &system_key};
+  system.phases.erase(system.phases.begin());
+  return signer::release_signature_json(values.front(), parts.generation, key, system);
 }
 
 }  // namespace
@@ -58,7 +63,7 @@ Result<void> make_signed_uki(UkiParts parts, PcrPolicy policy, const signer::Key
   if (policy == PcrPolicy::signed_by_pcr_key) {
     const auto key = TRY(keys.load("pcr"));
     parts.pcr_public_key_pem = key.public_key().pem();
-    parts.pcr_signature_json = TRY(policy_signature(parts, key));
+    parts.pcr_signature_json = TRY(policy_signature(parts, key, keys));
   }
   return signer::sign_pe(TRY(uki_source(parts)), db, out_path);
 }

@@ -217,6 +217,7 @@ Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& ma
   wish.uki.initrd = build.initrd;
   wish.uki.generation = profile.generation;
   wish.uki.sbat = sbat_line(profile);
+  if (profile.boot.system_policy) wish.uki.system_phases = profile.boot.phases;
   wish.uki.command_line = fmt::format("{} roothash={}", kernel_command_line(profile), root_hash);
   if (profile.execution != Profile::Execution::open)
     wish.execution_policy = execution_policy(root_hash, profile.version);
@@ -290,8 +291,9 @@ Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& bas
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<codec::BuildArtifact> artifacts;
   artifacts.push_back({output::disk, {}});
-  for (const auto* name : {output::uki, output::probe, output::root, output::verity, output::vars, output::baseline,
-                           output::manifest, output::sbom_cyclonedx, output::sbom_spdx}) {
+  for (const auto* name :
+       {output::uki, output::probe, output::root, output::verity, output::root_hash_signature, output::vars,
+        output::baseline, output::manifest, output::sbom_cyclonedx, output::sbom_spdx}) {
     const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));
     artifacts.push_back({name, to_hex(digest)});
   }

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -38,6 +39,7 @@ Result<codec::RequestHead> head_of(const ToSign& wish, const signer::KeyFolder& 
   head.db_key = TRY(keys.public_half("db")).key_id();
   head.pcr_key = TRY(keys.public_half("pcr")).key_id();
   head.baseline_key = TRY(keys.public_half("baseline")).key_id();
+  if (!wish.uki.system_phases.empty()) head.pcr_system_key = TRY(keys.public_half("pcr-system")).key_id();
   const auto contents = contents_of(wish);
   for (std::size_t i = 0; i < contents.size(); ++i)
     head.contents.push_back({codec::request_contents[i], contents[i]->size(),
@@ -93,6 +95,7 @@ Result<ToSign> wish_of(const codec::RequestHead& head, const std::vector<SharedS
   wish.uki.uname = head.uname;
   wish.uki.sbat = head.sbat;
   wish.uki.generation = head.draft.generation;
+  if (!head.pcr_system_key.empty()) wish.uki.system_phases = head.phases;
   wish.execution_policy = head.execution_policy;
   wish.probe_command_line = head.probe_command_line;
   wish.draft = head.draft;
@@ -104,7 +107,7 @@ Result<ToSign> wish_of(const codec::RequestHead& head, const std::vector<SharedS
 
 tl::unexpected<Error> unexplained(const std::string& what) {
   return fail(ErrorCode::malformed, fmt::format("the request cannot be explained: {}", what),
-          "nothing was signed; make a fresh request with `ingot build --sign-later`");
+              "nothing was signed; make a fresh request with `ingot build --sign-later`");
 }
 
 /// The root file system's GUID is the first half of the root hash (Discoverable Partitions Specification).
@@ -129,8 +132,7 @@ Result<void> check_texts(const ToSign& wish) {
     return unexplained("the command line does not start the root file system of the baseline");
   if (!wish.execution_policy.empty() && wish.execution_policy != execution_policy(draft.root_hash, draft.version))
     return unexplained("the execution policy is not that of this root file system");
-  if (wish.probe_command_line != probe_command_line)
-    return unexplained("the probe's command line is another one");
+  if (wish.probe_command_line != probe_command_line) return unexplained("the probe's command line is another one");
   if (os_release_value(wish.uki.os_release, "IMAGE_ID") != draft.profile ||
       os_release_value(wish.uki.os_release, "IMAGE_VERSION") != std::to_string(draft.version))
     return unexplained("os-release names another image than the baseline");
@@ -188,8 +190,13 @@ Result<std::vector<std::string>> explain(const SigningRequest& request) {
   if (!wish.execution_policy.empty())
     lines.push_back(
         fmt::format("db: IPE policy: only the initrd and the root file system {} execute", draft.root_hash));
+  lines.push_back(fmt::format("db: root hash {}", draft.root_hash));
   lines.push_back(fmt::format("pcr: PCR 11 of the UKI in the phase enter-initrd{}: volumes open for it",
                               draft.generation == 0 ? "" : fmt::format(", generation {}", draft.generation)));
+  if (!wish.uki.system_phases.empty())
+    lines.push_back(
+        fmt::format("pcr-system: PCR 11 of the UKI in the phases after it, {}: secrets of the running system",
+                    fmt::join(wish.uki.system_phases, ", ")));
   lines.push_back(fmt::format("db: Authenticode of uki.efi: Linux {}, initrd {}, command line \"{}\"", wish.uki.uname,
                               initrd(2), wish.uki.command_line));
   lines.push_back(fmt::format("db: Authenticode of probe.efi: Linux {}, initrd {}, command line \"{}\"", wish.uki.uname,
@@ -206,6 +213,7 @@ Result<codec::SigningAnswer> answer_request(const SigningRequest& request, const
   TRY(check_key(keys, "db", request.head.db_key));
   TRY(check_key(keys, "pcr", request.head.pcr_key));
   TRY(check_key(keys, "baseline", request.head.baseline_key));
+  if (!request.head.pcr_system_key.empty()) TRY(check_key(keys, "pcr-system", request.head.pcr_system_key));
   const auto scratch = TRY(TemporaryFolder::create(std::filesystem::temp_directory_path().string(), "ingot-answer-"));
   auto recording = keys;
   recording.made = std::make_shared<std::vector<codec::AnsweredSignature>>();

@@ -26,6 +26,7 @@ UkiParts probe_parts(const ToSign& wish) {
   parts.initrd = wish.probe_initrd;
   parts.command_line = wish.probe_command_line;
   parts.generation = 0;
+  parts.system_phases.clear();
   return parts;
 }
 
@@ -39,6 +40,8 @@ Result<SharedSource> disk_of(const ToSign& wish) {
 Result<Baseline> sign_image(const ToSign& wish, const signer::KeyFolder& keys, const std::string& folder,
                             Progress& progress) {
   const auto file = [&](const char* name) { return folder + "/" + name; };
+  TRY(write_file(file(output::root_hash_signature),
+                 TRY(signer::sign_root_hash(wish.draft.root_hash, TRY(keys.load("db"))))));
   progress.step("uki", wish.uki.command_line);
   auto parts = wish.uki;
   if (!wish.execution_policy.empty()) parts.initrd = TRY(with_execution_policy(wish, keys, folder, progress));

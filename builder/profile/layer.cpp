@@ -235,7 +235,7 @@ Result<void> apply_phases(std::vector<std::string>& into, const LocatedTexts& ph
 }
 
 Result<void> apply_boot(Draft& draft, const TableReader& table) {
-  TRY(table.only({"stub", "phases", "secure_boot"}));
+  TRY(table.only({"stub", "phases", "secure_boot", "system_policy"}));
   auto& boot = draft.profile.boot;
   if (const auto stub = TRY(table.text("stub"))) {
     const bool climbs = stub->value.find("..") != std::string::npos || stub->value.find('\0') != std::string::npos;
@@ -245,6 +245,7 @@ Result<void> apply_boot(Draft& draft, const TableReader& table) {
   }
   if (const auto phases = TRY(table.texts("phases"))) TRY(apply_phases(boot.phases, *phases, table.at("phases")));
   if (const auto secure = TRY(table.boolean("secure_boot"))) boot.secure_boot = secure->value;
+  if (const auto system = TRY(table.boolean("system_policy"))) boot.system_policy = system->value;
   return {};
 }
 

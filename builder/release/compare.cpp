@@ -164,10 +164,21 @@ Result<Found> compare_one(const std::string& name, const Sides& sides) {
 
 Result<std::vector<Difference>> compare_builds(const std::string& left, const std::string& right) {
   // In the order in which one follows from the other, so that the first row is nearest to the cause.
-  constexpr std::array names = {output::manifest,  output::root,      output::verity,       output::root_hash,
-                                output::uki,       output::probe,     output::esp,          output::disk,
-                                output::vars,      output::baseline,  output::baseline_key, output::sbom_cyclonedx,
-                                output::sbom_spdx, output::provenance};
+  constexpr std::array names = {output::manifest,
+                                output::root,
+                                output::verity,
+                                output::root_hash,
+                                output::root_hash_signature,
+                                output::uki,
+                                output::probe,
+                                output::esp,
+                                output::disk,
+                                output::vars,
+                                output::baseline,
+                                output::baseline_key,
+                                output::sbom_cyclonedx,
+                                output::sbom_spdx,
+                                output::provenance};
   std::vector<Difference> differences;
   for (const std::string name : names) {
     Sides sides;

@@ -70,6 +70,7 @@ swap_size = "3GiB"
 stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 phases = ["enter-initrd", "leave-initrd"]
 secure_boot = false
+system_policy = true
 [files]
 "/etc/motd" = { source = "conf/motd", mode = "0640", uid = 1, gid = 4294967294 }
 "/etc/a" = { content = "text" }
@@ -98,6 +99,7 @@ secure_boot = false
   CHECK(profile.boot.stub == "/usr/lib/systemd/boot/efi/linuxx64.efi.stub");
   CHECK(profile.boot.phases == std::vector<std::string>{"enter-initrd", "leave-initrd"});
   CHECK_FALSE(profile.boot.secure_boot);
+  CHECK(profile.boot.system_policy);
   REQUIRE(profile.files.size() == 2);
   CHECK(profile.files[0].path == "/etc/a");
   CHECK(as_text(profile.files[0].content) == "text");
@@ -121,6 +123,7 @@ TEST_CASE("a profile that says little gets safe defaults") {
   CHECK(profile.disk.esp_size_bytes == 260u << 20);
   CHECK(profile.boot.secure_boot);
   CHECK(profile.boot.phases.size() == 4);
+  CHECK_FALSE(profile.boot.system_policy);
   const auto erofs = must(load(head + packages + "[root]\nfilesystem = \"erofs\"\n"));
   CHECK(erofs.root.compression == Compression::lz4hc);
 }

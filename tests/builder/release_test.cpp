@@ -46,9 +46,10 @@ SbomSubject subject() { return {"inference", 7, "debian-13", std::string(64, '0'
 /// A folder with every file that compare_builds() looks at.
 struct Build {
   explicit Build(const std::map<std::string, std::string>& changed = {}) {
-    for (const auto* name : {output::manifest, output::root, output::verity, output::root_hash, output::uki,
-                             output::probe, output::esp, output::disk, output::vars, output::baseline,
-                             output::baseline_key, output::sbom_cyclonedx, output::sbom_spdx, output::provenance}) {
+    for (const auto* name :
+         {output::manifest, output::root, output::verity, output::root_hash, output::root_hash_signature, output::uki,
+          output::probe, output::esp, output::disk, output::vars, output::baseline, output::baseline_key,
+          output::sbom_cyclonedx, output::sbom_spdx, output::provenance}) {
       const auto found = changed.find(name);
       REQUIRE(write_file(path() + "/" + name, as_bytes(found == changed.end() ? "{}" : found->second)));
     }

@@ -191,13 +191,14 @@ TEST_CASE("variables: setup mode takes a PK only from the key that it brings") {
   CHECK(apply_update(variables, variable("PK"), update.kind, decoded(sign_update(update, key(keys().ours, "PK")))));
 }
 
-TEST_CASE("variables: an older update is not taken; one that appends is, and adds each entry once") {
+TEST_CASE("variables: an update that is not later is not taken; one that appends is, and adds each entry once") {
   auto variables = enrolled();
   const auto kek = key(keys().ours, "KEK");
   const auto take = [&](const VariableUpdate& update) {
     return apply_update(variables, *update.variable, update.kind, decoded(sign_update(update, kek)));
   };
   CHECK(take(dbx_update({9}, UpdateKind::replace, {2024, 5, 6, 7, 8, 8})).error().code == ErrorCode::usage);
+  CHECK(take(dbx_update({9}, UpdateKind::replace, may)).error().code == ErrorCode::usage);
   const auto before = variables.at("dbx").content;
   REQUIRE(take(dbx_update({1, 2}, UpdateKind::append, {2020, 1, 1, 0, 0, 0})));
   CHECK(variables.at("dbx").time == may);

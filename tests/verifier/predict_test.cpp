@@ -3,8 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include "boot_vectors.hpp"
+#include "ingot/codec/esl.hpp"
 #include "ingot/codec/event_text.hpp"
 #include "ingot/measure/uki.hpp"
+#include "ingot/measure/variable_update.hpp"
 
 using namespace ingot;
 
@@ -68,6 +70,47 @@ TEST_CASE("prediction: Secure Boot is off without PK, or when SecureBootEnable s
   CHECK(measure::secure_boot_events(variables).value().at(0).text == "on");
   CHECK(measure::secure_boot_events({}).value().at(0).text == "off");
   CHECK(measure::secure_boot_events({}).value().size() == 6);
+}
+
+TEST_CASE("prediction: a platform follows the variables of its machines in PCR 7, and in nothing else") {
+  const auto log = captured_log();
+  const auto before = logged_variables(log);
+  Platform platform;
+  platform.name = "q35";
+  platform.events = measure::secure_boot_events(before).value();
+  platform.events.insert(platform.events.begin(),
+                         {0, EventType::EV_SEPARATOR, {{HashAlg::sha256, Buffer(32, 1)}}, "", "", ""});
+  platform.pcrs = measure::replay_expected(platform.events, {});
+  auto after = before;
+  for (auto& variable : after)
+    if (variable.name == "dbx") variable.data = codec::encode_signature_lists({codec::x509_list({}, Buffer(9, 1))});
+  const auto changed = measure::with_variables(platform, before, after).value();
+  auto share = changed.events;
+  CHECK(share.front() == platform.events.front());
+  share.erase(share.begin());
+  const auto expected = measure::secure_boot_events(after).value();
+  CHECK(share == expected);
+  CHECK(changed.pcrs.at(HashAlg::sha256).at(7) == measure::replay_expected(expected, {}).at(HashAlg::sha256).at(7));
+  CHECK(changed.pcrs.at(HashAlg::sha256).at(0) == platform.pcrs.at(HashAlg::sha256).at(0));
+  CHECK(measure::with_variables(changed, after, before).value() == platform);
+  const auto other = measure::with_variables(platform, after, before);
+  REQUIRE_FALSE(other);
+  CHECK(other.error().code == ErrorCode::crypto);
+  CHECK(other.error().message.find("was not learned with this dbx") != std::string::npos);
+}
+
+TEST_CASE("prediction: what a machine has enrolled is in its boot's log") {
+  const auto log = captured_log();
+  const auto enrolled = measure::enrolled_in(log).value();
+  for (const auto& variable : logged_variables(log)) {
+    INFO(variable.name);
+    CHECK(enrolled.contains(variable.name) == !variable.data.empty());
+    if (!variable.data.empty()) CHECK(enrolled.at(variable.name).content == variable.data);
+  }
+  auto forged = log;
+  for (auto& event : forged.events)
+    if (event.pcr == 7 && !event.data.empty()) event.data.back() ^= 1;
+  CHECK(measure::enrolled_in(forged).error().code == ErrorCode::missing);
 }
 
 TEST_CASE("event text: what a real log says, and what vouches for it") {

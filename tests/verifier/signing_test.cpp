@@ -45,6 +45,9 @@ TEST_CASE("signing request: its first line is read back as it was written, and i
   const auto line = encode_request_head(head());
   CHECK(line.find('\n') == line.size() - 1);
   CHECK(decode_request_head(as_bytes(line)).value() == head());
+  auto with_system = head();
+  with_system.pcr_system_key = std::string(64, '5');
+  CHECK(decode_request_head(as_bytes(encode_request_head(with_system))).value() == with_system);
   CHECK(decode_request_head(as_bytes(std::string_view(line).substr(0, line.size() - 1))).value() == head());
 }
 

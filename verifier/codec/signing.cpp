@@ -82,6 +82,7 @@ std::string encode_request_head(const RequestHead& head) {
                        {"disk_bytes", head.disk_size_bytes},
                        {"keys", {{"db", head.db_key}, {"pcr", head.pcr_key}, {"baseline", head.baseline_key}}},
                        {"contents", json::Value::array()}};
+  if (!head.pcr_system_key.empty()) document["keys"]["pcr-system"] = head.pcr_system_key;
   for (const auto& phase : head.phases) document["phases"].push_back({{"name", phase}});
   for (const auto& type : head.allowed_partitions) document["allowed_partitions"].push_back({{"type", to_text(type)}});
   for (const auto& one : head.contents)
@@ -106,10 +107,11 @@ Result<RequestHead> decode_request_head(Bytes line) {
   head.allowed_partitions = TRY(decode_types(document));
   head.disk_size_bytes = TRY(json::number(document, "disk_bytes"));
   const auto& keys = *TRY(json::member(document, "keys"));
-  TRY(json::only(keys, {"db", "pcr", "baseline"}));
+  TRY(json::only(keys, {"db", "pcr", "pcr-system", "baseline"}));
   head.db_key = TRY(sha256_text(keys, "db"));
   head.pcr_key = TRY(sha256_text(keys, "pcr"));
   head.baseline_key = TRY(sha256_text(keys, "baseline"));
+  if (keys.contains("pcr-system")) head.pcr_system_key = TRY(sha256_text(keys, "pcr-system"));
   head.contents = TRY(decode_contents(document));
   return head;
 }

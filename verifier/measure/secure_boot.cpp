@@ -10,6 +10,7 @@
 #include "ingot/codec/event_text.hpp"
 #include "ingot/crypto/authenticode.hpp"
 #include "ingot/measure/predict.hpp"
+#include "ingot/measure/uki.hpp"
 
 namespace ingot::measure {
 namespace {
@@ -39,6 +40,17 @@ bool secure_boot_is_on(const std::vector<codec::Variable>& variables) {
   const auto* enable = find(variables, "SecureBootEnable", codec::efi_secure_boot_enable_guid);
   return pk != nullptr && !pk->data.empty() &&
          (enable == nullptr || (enable->data.size() == 1 && enable->data[0] == 1));
+}
+
+/// In each bank that both have; there is one at least.
+bool same_digests(const Digests& measured, const Digests& expected) {
+  bool any = false;
+  for (const auto& [alg, digest] : expected)
+    if (const auto found = measured.find(alg); found != measured.end()) {
+      if (found->second != digest) return false;
+      any = true;
+    }
+  return any;
 }
 
 }  // namespace
@@ -90,6 +102,44 @@ Result<ExpectedEvent> authority_event(const ByteSource& uki, const codec::Pe& pe
   }
   return fail(ErrorCode::crypto, "no certificate of db signed the UKI: firmware would refuse it",
               "sign it with a key whose certificate is in db, or enrol the certificate");
+}
+
+Result<ExpectedEvent> authority_of(const ByteSource& uki, Bytes db) {
+  const auto pe = TRY(codec::decode_pe(uki));
+  return authority_event(uki, pe, TRY(authenticode_digests(uki, pe, predicted_banks)), db);
+}
+
+Result<Platform> with_variables(const Platform& platform, const std::vector<codec::Variable>& before,
+                                const std::vector<codec::Variable>& after) {
+  const auto old_events = TRY(secure_boot_events(before));
+  const auto new_events = TRY(secure_boot_events(after));
+  if (old_events.size() != new_events.size())
+    return fail(ErrorCode::unsupported, "dbt or dbr come or go, which is not predicted", "learn the platform anew");
+  Platform out = platform;
+  std::vector<ExpectedEvent> share;
+  std::size_t known = 0;
+  for (auto& event : out.events) {
+    if (event.pcr != secure_boot_pcr) continue;
+    if (known < old_events.size() && same_digests(event.digests, old_events[known].digests)) {
+      Digests changed;
+      for (const auto& [alg, digest] : new_events[known].digests)
+        if (event.digests.contains(alg)) changed.emplace(alg, digest);
+      event.digests = std::move(changed);
+      event.alternatives.clear();
+      event.text = new_events[known].text;
+      ++known;
+    }
+    share.push_back(event);
+  }
+  if (known != old_events.size())
+    return fail(ErrorCode::crypto,
+                fmt::format("the platform \"{}\" was not learned with this {}", platform.name, old_events[known].cause),
+                "give the platform of these machines, and the variables that they have now");
+  for (auto& [alg, bank] : out.pcrs) bank.erase(secure_boot_pcr);
+  for (const auto& [alg, bank] : replay_expected(share, {}))
+    if (auto values = out.pcrs.find(alg); values != out.pcrs.end())
+      values->second[secure_boot_pcr] = bank.at(secure_boot_pcr);
+  return out;
 }
 
 }  // namespace ingot::measure

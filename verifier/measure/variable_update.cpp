@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "ingot/codec/event_data.hpp"
 #include "ingot/crypto/signed_data.hpp"
 
 namespace ingot::measure {
@@ -50,6 +51,51 @@ Result<std::vector<crypto::Certificate>> certificates_of(Bytes signature_lists) 
   return out;
 }
 
+EnrolledVariables enrolled_in(const std::vector<codec::Variable>& variables) {
+  EnrolledVariables out;
+  for (const auto& variable : variables) {
+    const auto* known = codec::find_key_variable(variable.name);
+    if (known != nullptr && known->guid == variable.guid && !variable.data.empty())
+      out[variable.name] = {variable.data, variable.time};
+  }
+  return out;
+}
+
+Result<EnrolledVariables> enrolled_in(const codec::EventLog& log) {
+  constexpr PcrIndex secure_boot_pcr = 7;
+  EnrolledVariables out;
+  bool found = false;
+  for (const auto& event : log.events) {
+    if (event.pcr != secure_boot_pcr || event.type != EventType::EV_EFI_VARIABLE_DRIVER_CONFIG) continue;
+    const auto measured = codec::decode_measured_variable(event.data);
+    if (!measured || !codec::is_digest_of(event, event.data)) continue;
+    const auto* known = codec::find_key_variable(measured->name);
+    if (known == nullptr || known->guid != measured->guid) continue;
+    found = true;
+    if (!measured->data.empty()) out[measured->name] = {measured->data, {}};
+  }
+  if (!found)
+    return fail(ErrorCode::missing, "the boot's log has no PK, KEK, db and dbx in it",
+                "give the machine's variable store, or evidence of a machine whose firmware logs their data");
+  return out;
+}
+
+std::vector<codec::Variable> as_variables(const EnrolledVariables& enrolled) {
+  codec::SecureBootKeys keys;
+  const auto content = [&](std::string_view name) {
+    const auto found = enrolled.find(name);
+    return found == enrolled.end() ? Buffer{} : found->second.content;
+  };
+  keys.pk = content("PK");
+  keys.kek = content("KEK");
+  keys.db = content("db");
+  keys.dbx = content("dbx");
+  auto variables = codec::secure_boot_variables(keys);
+  for (auto& variable : variables)
+    if (const auto found = enrolled.find(variable.name); found != enrolled.end()) variable.time = found->second.time;
+  return variables;
+}
+
 Result<void> verify_update(const codec::KeyVariable& variable, codec::UpdateKind kind,
                            const codec::AuthenticatedUpdate& update, const std::vector<crypto::Certificate>& owners) {
   const auto message = codec::signed_bytes(variable, kind, update.time, update.content);
@@ -81,9 +127,10 @@ Result<void> apply_update(EnrolledVariables& variables, const codec::KeyVariable
     if (as_tuple(time) < as_tuple(update.time)) time = update.time;
     return {};
   }
-  if (enrolled != variables.end() && as_tuple(update.time) < as_tuple(enrolled->second.time))
+  // edk2's AuthServiceInternalCompareTimeStamp(): "not later" is not new.
+  if (enrolled != variables.end() && as_tuple(update.time) <= as_tuple(enrolled->second.time))
     return fail(ErrorCode::usage,
-                fmt::format("the update of {} is of {}, what is enrolled of {}: firmware takes no older one",
+                fmt::format("the update of {} is of {}, what is enrolled of {}: firmware takes a later one only",
                             variable.name, codec::to_text(update.time), codec::to_text(enrolled->second.time)),
                 "sign it again with a later --time");
   if (update.content.empty())

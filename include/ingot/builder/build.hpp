@@ -20,6 +20,7 @@ inline constexpr const char* probe = "probe.efi";  ///< signed UKI that reports 
 inline constexpr const char* root = "root.img";
 inline constexpr const char* verity = "root.verity";
 inline constexpr const char* root_hash = "root.hash";
+inline constexpr const char* root_hash_signature = "root.hash.p7s";  ///< of root.hash without its line feed, by db
 inline constexpr const char* esp = "esp.img";
 inline constexpr const char* execution_policy = "execution.cpio.zst";  ///< appended to the initrd; none when it is open
 inline constexpr const char* volumes = "volumes.cpio.zst";             ///< likewise; none without volumes

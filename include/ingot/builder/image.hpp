@@ -55,6 +55,9 @@ struct UkiParts {
   std::string pcr_public_key_pem;  ///< may be empty: no .pcrpkey
   std::string pcr_signature_json;  ///< may be empty: no .pcrsig
   std::uint32_t generation = 0;    ///< that the signature names; 0: none (make_signed_uki() alone looks at it)
+  /// With a generation: boot phases whose policies the key pcr-system signs, all but the first, each with those before
+  /// it; none: it signs nothing.
+  std::vector<std::string> system_phases = {};
 };
 /// An unsigned UKI, put together while it is read: CheckSum 0, TimeDateStamp and alignments the stub's own, no bytes
 /// between headers and sections. Errors: truncated stub (malformed), signed or foreign stub (unsupported), empty parts

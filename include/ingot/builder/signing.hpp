@@ -26,7 +26,7 @@ struct ToSign {
   std::vector<std::string> phases;
 };
 
-/// Writes uki.efi, probe.efi, baseline.json, baseline.pub and, where there is an execution policy, its archive
+/// Writes root.hash.p7s, uki.efi, probe.efi, baseline.json, baseline.pub and, where there is an execution policy, its archive
 /// (builder/build.hpp, output) into `folder`. Same wish and keys, same bytes. Errors: those of make_signed_uki(), of the
 /// signer and of the prediction.
 Result<Baseline> sign_image(const ToSign& wish, const signer::KeyFolder& keys, const std::string& folder,

@@ -34,6 +34,7 @@ struct RequestHead {
   std::uint64_t disk_size_bytes = 0;
   /// SHA-256 of SubjectPublicKeyInfo, hexadecimal, of the keys that are to sign.
   std::string db_key, pcr_key, baseline_key;
+  std::string pcr_system_key = {};       ///< signs the policies of all phases but the first; empty: nobody does
   std::vector<RequestContent> contents;  ///< request_contents, each once
   bool operator==(const RequestHead&) const = default;
 };

@@ -27,4 +27,15 @@ Result<Baseline> predict_network_boot(const ByteSource& uki, const Buffer& db, c
 /// The variables' share of PCR 7 as firmware measures it: SecureBoot, PK, KEK, db, dbx, separator.
 Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::Variable>& variables);
 
+/// The certificate of db that lets this UKI start, as firmware measures it into PCR 7 behind the separator. Errors
+/// (crypto): the file is not signed, was changed, or no certificate of db signed it. dbx is not asked
+/// (check::judge_image() does).
+Result<ExpectedEvent> authority_of(const ByteSource& uki, Bytes db);
+
+/// The platform of a machine whose variables are changed and whose firmware is not: PCR 7 follows them, and nothing
+/// else does. (OVMF alone hashes memory that knows its variables into PCR 0; that is learned anew.) Error (crypto): the
+/// platform was not learned with the variables `before`.
+Result<Platform> with_variables(const Platform& platform, const std::vector<codec::Variable>& before,
+                                const std::vector<codec::Variable>& after);
+
 }  // namespace ingot::measure

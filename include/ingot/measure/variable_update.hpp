@@ -8,6 +8,7 @@
 
 #include "ingot/codec/authenticated_variable.hpp"
 #include "ingot/codec/esl.hpp"
+#include "ingot/codec/event_log.hpp"
 #include "ingot/crypto/certificate.hpp"
 
 namespace ingot::measure {
@@ -27,9 +28,17 @@ struct EnrolledVariable {
 };
 using EnrolledVariables = std::map<std::string, EnrolledVariable, std::less<>>;
 
+/// Those of a variable store; other variables are left out.
+EnrolledVariables enrolled_in(const std::vector<codec::Variable>& variables);
+/// Those that firmware measured at the beginning of a boot (PCR 7), when the log's events are over their data. Nobody
+/// measures an update's time: it is the earliest there is. Error (missing): the log has none of them with its data.
+Result<EnrolledVariables> enrolled_in(const codec::EventLog& log);
+/// As variables of a store, Secure Boot being on where there is a PK.
+std::vector<codec::Variable> as_variables(const EnrolledVariables& enrolled);
+
 /// Sets the variable as firmware would. Without PK (setup mode) an update of KEK, db or dbx need not be signed by
-/// anybody, and one of PK must be signed by the key that it brings. Errors: not signed by the right key (crypto); older
-/// than what is enrolled, which firmware refuses (usage); content that is no signature lists (malformed).
+/// anybody, and one of PK must be signed by the key that it brings. Errors: not signed by the right key (crypto); not
+/// later than what is enrolled, which firmware refuses (usage); content that is no signature lists (malformed).
 Result<void> apply_update(EnrolledVariables& variables, const codec::KeyVariable& variable, codec::UpdateKind kind,
                           const codec::AuthenticatedUpdate& update);
 

@@ -164,6 +164,7 @@ struct Profile {
     std::string stub;                 ///< path in the tree of systemd's stub; empty: the standard place
     std::vector<std::string> phases;  ///< boot phases after which the agent reports, in order
     bool secure_boot = true;
+    bool system_policy = false;  ///< policies for the phases of the running system, too, by a key of their own
   } boot;
   /// Integrity Policy Enforcement: nothing executes that does not come from the verity root.
   enum class Execution {

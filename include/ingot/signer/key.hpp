@@ -83,11 +83,13 @@ struct CertificateTimes {
 Result<CertificateTimes> certificate_times(const crypto::Certificate& certificate);
 
 /// Files of a key folder made by `ingot keys init`:
-/// PK, KEK, db (.key, .crt PEM; RSA-2048 X.509), pcr (.key, .pub PEM; RSA-2048), baseline (.key, .pub PEM; Ed25519),
+/// PK, KEK, db (.key, .crt PEM; RSA-2048 X.509), pcr (.key, .pub PEM; RSA-2048), pcr-system (the same, of the
+/// running system's phases; may be missing), baseline (.key, .pub PEM; Ed25519),
 /// verdict (.key, .pub PEM; EC P-256), provenance (.key, .pub PEM; Ed25519; may be missing), tls-ca (.key, .crt PEM; EC
 /// P-256 X.509 authority; may be missing), recovery
 /// (.key, .crt PEM; RSA-3072 X.509 that recovery keys of volumes are encrypted to; the key, or both, may be missing),
-/// owner.guid. In place of NAME.key there may be NAME.uri: one line, the PKCS#11 URI of a key in a token.
+/// owner.guid; db.esl and dbx.esl (signature lists; may be missing): what db and dbx of its machines have besides.
+/// In place of NAME.key there may be NAME.uri: one line, the PKCS#11 URI of a key in a token.
 struct KeyFolder {
   std::string path;
   /// A reference: NAME.uri where that is, NAME.key otherwise.
