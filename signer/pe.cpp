@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "image_name.hpp"
 #include "ingot/crypto/authenticode.hpp"
 #include "ingot/measure/authenticode.hpp"
+#include "ingot/measure/image_name.hpp"
 #include "pe_output.hpp"
 
 namespace ingot::signer {
@@ -103,7 +103,7 @@ Result<void> PeToSign::finish(Bytes signature) {
 Result<void> sign_pe(const SharedSource& file, const SigningKey& key, const std::string& out_path,
                      const PeSigning& how) {
   auto copy = TRY(PeToSign::copy(file, out_path, how));
-  const auto name = image_name(*file, TRY(codec::decode_pe(*file)));
+  const auto name = measure::image_name(*file, TRY(codec::decode_pe(*file)));
   return copy.finish(TRY(authenticode_signature(copy.digest(), key, name, how.signing_time)));
 }
 

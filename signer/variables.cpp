@@ -2,35 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <array>
-
-#include "ingot/base/writer.hpp"
-#include "ingot/codec/certificate_names.hpp"
-#include "ingot/codec/der.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/signer/sign.hpp"
+#include "pkcs7.hpp"
 
 namespace ingot::signer {
 namespace {
 
 using namespace codec;
-
-// DER is written out: only names, numbers and the signature differ from one file to the next.
-constexpr std::array<std::uint8_t, 15> sha256_algorithm = {0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                                           0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00};
-// 1.2.840.113549.1.1.1
-constexpr std::array<std::uint8_t, 15> rsa_algorithm = {0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86,
-                                                        0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00};
-// ContentInfo of type 1.2.840.113549.1.7.1 (data) without content: what is signed lies elsewhere.
-constexpr std::array<std::uint8_t, 13> detached_data = {0x30, 0x0B, 0x06, 0x09, 0x2A, 0x86, 0x48,
-                                                        0x86, 0xF7, 0x0D, 0x01, 0x07, 0x01};
-constexpr std::array<std::uint8_t, 3> version_1 = {0x02, 0x01, 0x01};
-
-Buffer join(std::initializer_list<Bytes> parts) {
-  Writer out;
-  for (const auto part : parts) out.bytes(part);
-  return out.take();
-}
 
 std::string entry_text(const SignatureList& list, const SignatureData& entry) {
   const auto owner = fmt::format("owner {}", to_text(entry.owner));
@@ -71,18 +50,11 @@ Result<std::vector<SignatureList>> check_content(const VariableUpdate& update) {
 }  // namespace
 
 Result<Buffer> sign_detached(const SigningPurpose& purpose, Bytes message, const SigningKey& key) {
-  const auto certificate = TRY(key.certificate());
+  TRY(key.certificate());
   if (!key.public_key().rsa_public_key_der())
     return fail(ErrorCode::crypto, "firmware takes RSA signatures on its variables, and this key is of another kind",
                 "use an RSA-2048 (or larger) key for PK and KEK");
-  const auto names = TRY_IN("the signer's certificate", decode_certificate_names(certificate.der()));
-  const auto signature = TRY(key.sign(purpose, HashAlg::sha256, message));
-  const auto issuer_and_number = encode_der(der_sequence, join({names.issuer, names.serial_number}));
-  const auto signer_info = encode_der(der_sequence, join({version_1, issuer_and_number, sha256_algorithm, rsa_algorithm,
-                                                          encode_der(der_octet_string, signature)}));
-  return encode_der(der_sequence,
-                    join({version_1, encode_der(der_set, sha256_algorithm), detached_data,
-                          encode_der(der_context_0, certificate.der()), encode_der(der_set, signer_info)}));
+  return sign_pkcs7({.certificate = OwnCertificate::inside, .envelope = Envelope::none}, message, key, purpose);
 }
 
 Result<Buffer> sign_update(const VariableUpdate& update, const SigningKey& key) {

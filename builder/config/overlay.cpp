@@ -180,6 +180,7 @@ Result<NodeTree> apply_profile(Tree tree, const Profile& profile, const AgentFil
   TRY(add(render_settings(profile, tree)));
   TRY(add(render_storage(profile)));
   TRY(add(render_swap(profile)));
+  TRY(add(render_shim(profile)));
   TRY(add(render_network(profile)));
   TRY(add(render_proxy(profile)));
   TRY(add(render_shipping(profile)));

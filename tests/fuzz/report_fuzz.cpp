@@ -28,7 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                                               {SettingArea::file, "files"},
                                                               {SettingArea::audit_rule, "audit_rules"},
                                                               {SettingArea::volume, "volumes"},
-                                                              {SettingArea::mount, "swaps"}};
+                                                              {SettingArea::mount, "swaps"},
+                                                              {SettingArea::security_module, "shim"}};
   if (size == 0) return 0;
   const auto& [area, part] = parts[data[0] % std::size(parts)];
   const Bytes raw(data + 1, size - 1);

@@ -4,13 +4,16 @@
 
 #include <algorithm>
 
+#include "guest.hpp"
 #include "ingot/base/output.hpp"
+#include "ingot/check/boot.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/module_compression.hpp"
 #include "ingot/codec/module_signature.hpp"
+#include "ingot/codec/report.hpp"
 #include "ingot/codec/variable_store.hpp"
+#include "ingot/crypto/hash.hpp"
 #include "ingot/signer/sign.hpp"
-#include "small.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
@@ -18,8 +21,7 @@ using rig::BootEnd;
 
 namespace {
 
-/// shim's variables
-constexpr Guid shim_lock_guid = make_guid("605dab50-e046-4300-abb6-3dd810dd8b23");
+using codec::shim_lock_guid;
 /// NV, BS and RT: what a running system may write for itself.
 constexpr std::uint32_t any_time_and_kept = 7;
 
@@ -60,6 +62,14 @@ std::string refused(std::string_view name) {
   return "loading /modules/" + std::string(name) + ": Key was rejected by service";
 }
 
+/// The variable store of a machine with the keys of `image` and these variables.
+Buffer store_with(const rig::SmallImage& image, const std::vector<codec::Variable>& planted) {
+  auto variables = codec::secure_boot_variables(must(signer::secure_boot_keys(signer::KeyFolder{image.keys})));
+  variables.insert(variables.end(), planted.begin(), planted.end());
+  const auto empty = must(read_file(image.vars_template, codec::variable_store_size_cap_bytes));
+  return must(codec::write_variables(empty, variables));
+}
+
 /// Boots with these modules in the initrd and these variables beside the keys'; what the console said.
 std::string boot_with(const SmallFixture& fixture, const std::vector<std::pair<std::string, Buffer>>& modules,
                       const std::vector<codec::Variable>& planted = {}) {
@@ -69,12 +79,7 @@ std::string boot_with(const SmallFixture& fixture, const std::vector<std::pair<s
   must(rig::make_small_image(image, out));
   auto request = SmallFixture::request(out);
   request.serial_log = out + "/serial.log";
-  if (!planted.empty()) {
-    auto variables = codec::secure_boot_variables(must(signer::secure_boot_keys(signer::KeyFolder{image.keys})));
-    variables.insert(variables.end(), planted.begin(), planted.end());
-    const auto empty = must(read_file(image.vars_template, codec::variable_store_size_cap_bytes));
-    must(write_file(request.vars, must(codec::write_variables(empty, variables))));
-  }
+  if (!planted.empty()) must(write_file(request.vars, store_with(image, planted)));
   const auto outcome = boot(request);
   const auto text = console(request.serial_log);
   UNSCOPED_INFO(text);
@@ -131,4 +136,43 @@ TEST_CASE(
   const auto own = boot_with(fixture, {{"10-db.ko", signed_by(brd, key_of(fixture.image.keys, "db"))}},
                              {{"MokIgnoreDB", shim_lock_guid, any_time_and_kept, {}, {1}}});
   CHECK(says(own, refused("10-db.ko")));
+}
+
+TEST_CASE("modules: the verdict names a MokListRT that somebody left in the store, and whose certificate it holds") {
+  const SmallFixture fixture;
+  const auto foreign = fixture.folder.path() + "/foreign";
+  must(signer::init_keys(foreign));
+  const auto mok = must(key_of(foreign, "db").certificate());
+  const codec::Variable planted = {"MokListRT",
+                                   shim_lock_guid,
+                                   any_time_and_kept,
+                                   {},
+                                   codec::encode_signature_lists({codec::x509_list(shim_lock_guid, mok.der())})};
+  Guest guest{efivars_steps, {}};
+  guest.steps.emplace_back("/ingot-agent evidence --port org.ingot.evidence");
+  const auto image = cast_guest(fixture, "guest", fixture.image.keys, guest);
+  /// What a verdict finds of the kernel's security modules; all else this guest, whose root is its initrd, lacks.
+  const auto findings_with = [&](const std::vector<codec::Variable>& variables) {
+    auto request = SmallFixture::request(image);
+    request.vars = fixture.folder.path() + "/planted.fd";
+    must(write_file(request.vars, store_with(fixture.image, variables)));
+    const auto outcome = boot(request);
+    REQUIRE(outcome.end == BootEnd::evidence);
+    REQUIRE(outcome.evidence.report);
+    Baseline golden;
+    golden.settings = {{SettingArea::security_module, "shim", "none", "", "", ""}};
+    const auto platform = must(check::learn_platform(outcome.evidence));
+    check::BootQuestion question;
+    question.baseline = &golden;
+    question.platform = &platform;
+    question.nonce = request.nonce;
+    auto findings = must(check::check_boot(question, outcome.evidence)).findings;
+    std::erase_if(findings, [](const Finding& finding) { return finding.setting != SettingArea::security_module; });
+    return findings;
+  };
+  CHECK(findings_with({}).empty());
+  const auto findings = findings_with({planted});
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].subject == "security-module: shim MokListRT");
+  CHECK_THAT(findings[0].observed, Catch::Contains("kept") && Catch::Contains(to_hex(crypto::sha256(mok.der()))));
 }

@@ -18,6 +18,7 @@
 #include "ingot/codec/verity.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/uki.hpp"
+#include "signer.hpp"
 #include "tool.hpp"
 
 using namespace ingot;
@@ -42,16 +43,6 @@ bool skipped(bool missing, const std::string& why) {
 bool is_installed(const std::string& tool) {
   const auto done = run({.argv = {"sh", "-c", "command -v " + tool}});
   return done && done->exit_code == 0;
-}
-
-struct Signer {
-  std::string key, certificate;
-};
-Signer make_signer(const TemporaryFolder& folder) {
-  Signer signer{folder.path() + "/key.pem", folder.path() + "/certificate.pem"};
-  output_of({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", signer.key, "-out",
-             signer.certificate, "-days", "30", "-subj", "/CN=test"});
-  return signer;
 }
 
 Buffer authenticode(const std::string& path) {
@@ -86,7 +77,7 @@ TEST_CASE("authenticode: Debian's signed kernels are signed over the digest that
 TEST_CASE("authenticode: sbsign and osslsigncode sign what we calculate, for files of every length") {
   if (skipped(!fs::exists(stub), "no systemd stub: " + stub + " is not there")) return;
   const auto folder = scratch();
-  const auto signer = make_signer(folder);
+  const Signer signer(folder.path(), "test");
   const bool second_opinion = !skipped(!is_installed("osslsigncode"), "osslsigncode is not installed");
   const auto content = read_file(stub, cap).value();
   for (const std::size_t behind : {0u, 1u, 4u, 7u, 8u, 513u}) {
@@ -113,7 +104,7 @@ TEST_CASE("authenticode: sbsign and osslsigncode sign what we calculate, for fil
 TEST_CASE("authenticode: what sbverify refuses has another digest, what it takes has the same") {
   if (skipped(!fs::exists(stub), "no systemd stub: " + stub + " is not there")) return;
   const auto folder = scratch();
-  const auto signer = make_signer(folder);
+  const Signer signer(folder.path(), "test");
   const std::string path = folder.path() + "/signed.efi";
   output_of({"sbsign", "--key", signer.key, "--cert", signer.certificate, "--output", path, stub});
   const auto content = read_file(path, cap).value();
@@ -145,7 +136,7 @@ TEST_CASE("authenticode: what sbverify refuses has another digest, what it takes
 TEST_CASE("pe: two signatures by sbsign are two signatures") {
   if (skipped(!fs::exists(stub), "no systemd stub: " + stub + " is not there")) return;
   const auto folder = scratch();
-  const auto signer = make_signer(folder);
+  const Signer signer(folder.path(), "test");
   const std::string once = folder.path() + "/1.efi", twice = folder.path() + "/2.efi";
   output_of({"sbsign", "--key", signer.key, "--cert", signer.certificate, "--output", once, stub});
   output_of({"sbsign", "--key", signer.key, "--cert", signer.certificate, "--output", twice, once});
@@ -278,7 +269,7 @@ bool no_virt_fw_vars() {
 TEST_CASE("variable store: virt-fw-vars reads every variable that we write, as we mean it") {
   if (no_virt_fw_vars()) return;
   const auto folder = TemporaryFolder::create(oracles + "/tmp", "ingot-test-").value();
-  const auto signer = make_signer(folder);
+  const Signer signer(folder.path(), "test");
   const auto der = crypto::Certificate::from_pem(as_text(read_file(signer.certificate, cap).value()))->der();
   const auto list = encode_signature_lists({x509_list(parse_guid(owner_text).value(), der)});
   const auto none =
@@ -308,8 +299,8 @@ TEST_CASE("variable store: virt-fw-vars reads every variable that we write, as w
 TEST_CASE("variable store: what virt-fw-vars enrols is what we enrol") {
   if (no_virt_fw_vars()) return;
   const auto folder = TemporaryFolder::create(oracles + "/tmp", "ingot-test-").value();
-  const auto signer = make_signer(folder);
-  const auto certificate = in_chroot(folder, "certificate.pem");
+  const Signer signer(folder.path(), "test");
+  const auto certificate = in_chroot(folder, "test.crt");
   fs::copy_file("/usr/share/OVMF/OVMF_VARS_4M.fd", folder.path() + "/empty.fd");
   output_of({"chroot", oracles, "virt-fw-vars", "--input", in_chroot(folder, "empty.fd"), "--set-pk", owner_text,
              certificate, "--add-kek", owner_text, certificate, "--add-db", owner_text, certificate, "--secure-boot",
@@ -360,7 +351,7 @@ TEST_CASE("keys: signatures by the openssl command are valid, of every kind and 
 
 TEST_CASE("dsse: an envelope signed by the openssl command opens") {
   const auto folder = scratch();
-  const auto signer = make_signer(folder);
+  const Signer signer(folder.path(), "test");
   const auto key = crypto::Certificate::from_pem(as_text(read_file(signer.certificate, cap).value()))->public_key();
   DsseEnvelope envelope{in_toto_payload_type, to_buffer(as_bytes("{\"_type\":\"x\"}")), {}};
   const std::string message = folder.path() + "/pae", signature = folder.path() + "/signature";

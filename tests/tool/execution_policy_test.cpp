@@ -3,19 +3,25 @@
 #include "ingot/builder/execution_policy.hpp"
 
 #include "ingot/base/output.hpp"
+#include "ingot/base/source.hpp"
 #include "ingot/signer/sign.hpp"
 #include "tool.hpp"
 
 using namespace ingot;
 using namespace ingot::test;
 
-TEST_CASE("execution policy: openssl finds db's signature over the text, for db's key alone") {
+TEST_CASE("execution policy: openssl makes the same bytes, and finds db's signature in them, for db's key alone") {
   const auto folder = scratch();
   const auto keys = signer::init_keys(folder.path() + "/keys").value();
   const auto db = signer::SigningKey::load(keys.key("db"), keys.certificate("db")).value();
   const auto text = builder::execution_policy(std::string(64, 'a'), 0x1'0002'0003);
   const auto policy = signer::sign_ipe_policy(text, db).value();
   CHECK(policy == signer::sign_ipe_policy(text, db).value());
+  REQUIRE(write_file(folder.path() + "/policy", as_bytes(text)));
+  output_of({"openssl", "smime", "-sign", "-binary", "-nodetach", "-noattr", "-nocerts", "-md", "sha256", "-outform",
+             "DER", "-in", folder.path() + "/policy", "-signer", keys.certificate("db"), "-inkey", keys.key("db"),
+             "-out", folder.path() + "/theirs.p7b"});
+  CHECK(policy == read_file(folder.path() + "/theirs.p7b", 1u << 20).value());
   const auto path = folder.path() + "/policy.p7b";
   REQUIRE(write_file(path, policy));
   const auto verify = [&](const std::string& certificate) {

@@ -76,9 +76,9 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 TEST_CASE("agent report: every part is there, or says why not") {
   const auto report = report_after("/usr/sbin/nft -f /usr/lib/test/rules");
   for (const auto* part :
-       {"accounts", "audit_rules", "audit_status", "cmdline", "files",      "groups", "ipe",   "lockdown",
-        "lsm",      "modprobe",    "modules",      "mounts",  "nft",        "sshd",   "swaps", "sysctl",
-        "tcp",      "tcp6",        "udp",          "udp6",    "unit_files", "units"}) {
+       {"accounts", "audit_rules", "audit_status", "cmdline", "files", "groups",     "ipe",  "lockdown",
+        "lsm",      "modprobe",    "modules",      "mounts",  "nft",   "shim",       "sshd", "swaps",
+        "sysctl",   "tcp",         "tcp6",         "udp",     "udp6",  "unit_files", "units"}) {
     INFO(part);
     const auto reason = report.parts.find(std::string(part) + ".error");
     CHECK(report.parts.contains(part) != (reason != report.parts.end()));

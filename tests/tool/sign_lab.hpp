@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ingot/base/output.hpp"
+#include "signer.hpp"
 #include "tool.hpp"
 
 namespace ingot::test {
@@ -18,10 +19,7 @@ struct SignLab {
 
   [[nodiscard]] std::string at(const std::string& name) const { return folder.path() + "/" + name; }
   /// NAME.key and NAME.crt, self-signed.
-  void make_signer(const std::string& name, int bits = 2048) const {
-    output_of({"openssl", "req", "-x509", "-newkey", "rsa:" + std::to_string(bits), "-nodes", "-keyout",
-               at(name + ".key"), "-out", at(name + ".crt"), "-days", "30", "-subj", "/CN=" + name});
-  }
+  void make_signer(const std::string& name, int bits = 2048) const { (void)Signer(folder.path(), name, bits); }
   /// NAME.key and NAME.crt, issued by another signer.
   void make_issued(const std::string& name, const std::string& issuer) const {
     output_of({"openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", at(name + ".key"), "-out",

@@ -9,6 +9,7 @@
 #include "ingot/base/source.hpp"
 #include "ingot/measure/variable_update.hpp"
 #include "ingot/signer/key.hpp"
+#include "signer.hpp"
 #include "tool.hpp"
 
 using namespace ingot;
@@ -30,17 +31,6 @@ Buffer bytes_of(const std::string& path) {
   if (!bytes) FAIL(describe(bytes.error()));
   return *std::move(bytes);
 }
-
-/// A key of its own in `folder`, self-signed.
-struct Signer {
-  std::string key, certificate;
-  Signer(const std::string& folder, const std::string& name, int bits = 2048)
-      : key(folder + "/" + name + ".key"), certificate(folder + "/" + name + ".crt") {
-    output_of({"openssl", "req", "-x509", "-newkey", "rsa:" + std::to_string(bits), "-nodes", "-keyout", key, "-out",
-               certificate, "-days", "30", "-subj", "/O=Site/CN=" + name});
-    fs::permissions(key, fs::perms::owner_read | fs::perms::owner_write);
-  }
-};
 
 /// `ingot sign update` with words of a test; its standard error.
 std::string sign_update(std::vector<std::string> words, std::map<std::string, std::string> environment = {}) {

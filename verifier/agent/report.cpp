@@ -11,6 +11,7 @@
 #include "admission.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/report.hpp"
+#include "shim.hpp"
 #include "swaps.hpp"
 #include "tool_answer.hpp"
 #include "volumes.hpp"
@@ -112,6 +113,7 @@ const std::vector<Part>& parts() {
       {"mounts", [] { return of_file("/proc/1/mountinfo"); }},  // ours is what the unit's sandbox makes of it
       {"nft", [] { return of_tool("nft"); }},
       {"revocation", report_revocation},
+      {"shim", [] { return report_shim(); }},
       {"sshd", [] { return of_tool("sshd"); }},
       {"swaps", [] { return report_swaps(); }},
       {"sysctl", report_sysctls},

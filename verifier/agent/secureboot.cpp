@@ -21,33 +21,17 @@ namespace ingot::agent {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t variable_cap_bytes = 1u << 20;
-constexpr std::size_t attributes_size = 4;
 constexpr const char* not_setup_mode_remedy =
     "sign the update with the key of KEK (for db and dbx) or PK (for KEK and PK) that is enrolled here, or put the "
     "firmware into setup mode";
 
-std::string file_of(const std::string& efivars, std::string_view name, const Guid& guid) {
-  return fmt::format("{}/{}-{}", efivars, name, to_text(guid));
-}
-
-/// The data behind the attributes; nothing when firmware has no such variable.
-Result<std::optional<Buffer>> read_variable(const std::string& path) {
-  std::error_code ec;
-  if (!fs::exists(path, ec)) return std::optional<Buffer>{};
-  auto bytes = TRY(read_file(path, variable_cap_bytes));
-  if (bytes.size() < attributes_size)
-    return fail(ErrorCode::malformed, fmt::format("{} is shorter than its attributes", path));
-  return Buffer(bytes.begin() + attributes_size, bytes.end());
-}
-
 Result<bool> read_flag(const std::string& efivars, const char* name) {
-  const auto path = file_of(efivars, name, codec::efi_global_variable_guid);
+  const auto path = variable_path(efivars, name, codec::efi_global_variable_guid);
   const auto value = TRY(read_variable(path));
   if (!value) return false;
-  if (value->size() != 1 || value->front() > 1)
+  if (value->data.size() != 1 || value->data.front() > 1)
     return fail(ErrorCode::malformed, fmt::format("{} is neither 0 nor 1", path));
-  return value->front() == 1;
+  return value->data.front() == 1;
 }
 
 struct Update {
@@ -135,15 +119,12 @@ Result<void> write_variable(const std::string& path, std::uint32_t attributes, B
 
 Result<SecureBootStatus> read_secure_boot(const std::string& efivars) {
   SecureBootStatus status;
-  std::error_code ec;
-  if (!fs::exists(file_of(efivars, "SetupMode", codec::efi_global_variable_guid), ec))
-    return fail(ErrorCode::missing, fmt::format("{} has no EFI variables of Secure Boot", efivars),
-                "on a node that UEFI firmware started: mount -t efivarfs efivarfs /sys/firmware/efi/efivars");
+  TRY(check_efivars(efivars));
   status.setup_mode = TRY(read_flag(efivars, "SetupMode"));
   status.secure_boot = TRY(read_flag(efivars, "SecureBoot"));
   for (const auto& variable : codec::key_variables) {
-    auto content = TRY(read_variable(file_of(efivars, variable.name, variable.guid)));
-    if (content) status.variables.emplace(variable.name, *std::move(content));
+    auto found = TRY(read_variable(variable_path(efivars, variable.name, variable.guid)));
+    if (found) status.variables.emplace(variable.name, std::move(found->data));
   }
   return status;
 }
@@ -157,7 +138,7 @@ Result<std::string> enroll(const EnrolOptions& options) {
   for (const auto& update : updates) {
     const auto name = update.variable->name;
     const auto lines = TRY(entries_of(update.decoded.content));
-    auto written = write_variable(file_of(options.efivars, name, update.variable->guid),
+    auto written = write_variable(variable_path(options.efivars, name, update.variable->guid),
                                   codec::attributes_of(options.kind), update.file);
     if (!written)
       return fail(std::move(written).error().in(

@@ -1,5 +1,5 @@
-// Secure Boot's keys on a running node, through efivarfs (Linux, Documentation/filesystems/efivarfs.rst). libefivar is
-// not to be had as a static library, and this program is one file; the files are the same ones that it reads.
+// Secure Boot's keys on a running node, through efivarfs. libefivar is not to be had as a static library, and this
+// program is one file; the files are the same ones that it reads.
 #pragma once
 
 #include <map>
@@ -7,12 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "efivars.hpp"
 #include "ingot/base/result.hpp"
 #include "ingot/codec/authenticated_variable.hpp"
 
 namespace ingot::agent {
-
-inline constexpr const char* default_efivars = "/sys/firmware/efi/efivars";
 
 struct SecureBootStatus {
   bool secure_boot = false;

@@ -9,6 +9,7 @@
 
 #include "ingot/base/guid.hpp"
 #include "ingot/codec/event_text.hpp"
+#include "ingot/codec/report.hpp"
 #include "ingot/crypto/hash.hpp"
 
 namespace ingot::check {
@@ -99,9 +100,8 @@ bool application_of_firmware(const LogProblem& problem, const codec::EventLog& l
 bool shim_tail(const LogProblem& problem, const codec::EventLog& log) {
   if (problem.kind != LogProblemKind::data_invalid && problem.kind != LogProblemKind::digest_not_of_data) return false;
   const auto& event = log.events[problem.event];
-  constexpr Guid shim = make_guid("605dab50-e046-4300-abb6-3dd810dd8b23");
   const Bytes data = event.data;
-  return event.type == EventType::EV_EFI_VARIABLE_AUTHORITY && data.size() > 32 && guid_from(data.first(16)) == shim &&
+  return event.type == EventType::EV_EFI_VARIABLE_AUTHORITY && data.size() > 32 && guid_from(data.first(16)) == codec::shim_lock_guid &&
          codec::is_digest_of(event, data.first(data.size() - 1));
 }
 

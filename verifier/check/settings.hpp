@@ -57,6 +57,9 @@ void judge_accounts(AreaJudge& judge, const Rows& rows);
 void judge_sockets(AreaJudge& judge, const Rows& rows);
 void judge_mounts(AreaJudge& judge, const Rows& rows);
 void judge_security_modules(AreaJudge& judge, const Rows& rows);
+/// Rows of the security modules that are about shim's variables, and what is found about these.
+bool is_shim_row(const Setting& row);
+void judge_shim(AreaJudge& judge, const Rows& rows);
 void judge_volumes(AreaJudge& judge, const Rows& rows);
 void judge_files(AreaJudge& judge, const Rows& rows);
 

@@ -129,9 +129,11 @@ void judge_security_modules(AreaJudge& judge, const Rows& rows) {
   std::map<std::string, std::string> values;
   Facts facts;
   bool policies_reported = false;
-  Rows of_values, of_facts;
+  Rows of_values, of_facts, of_shim;
   for (const auto* row : rows) {
-    if (row->name.starts_with("ipe ")) {
+    if (is_shim_row(*row)) {
+      of_shim.push_back(row);
+    } else if (row->name.starts_with("ipe ")) {
       of_facts.push_back(row);
     } else {
       of_values.push_back(row);
@@ -145,6 +147,7 @@ void judge_security_modules(AreaJudge& judge, const Rows& rows) {
       judge.compare_values({row}, {{row->name, std::string(text->substr(0, text->find('\n')))}});
     }
   }
+  judge_shim(judge, of_shim);
   if (of_facts.empty()) return;
   if (auto reported = judge.take(decoded_part(judge, "ipe", codec::decode_facts))) {
     policies_reported = true;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "efi_time.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
 #include "ingot/codec/certificate_names.hpp"
@@ -20,25 +21,6 @@ constexpr std::uint16_t certificate_type_guid = 0x0EF1;
 constexpr Guid pkcs7_guid = make_guid("4aafd29d-68df-49ee-8aa9-347d375665a7");
 constexpr std::uint32_t certificate_header_size = 8 + 16;
 constexpr std::size_t signed_parts_cap = 64;  ///< certificates and signers; one of each is usual
-
-void write_time(Writer& out, const EfiTime& time) {
-  out.u16le(time.year).u8(time.month).u8(time.day).u8(time.hour).u8(time.minute).u8(time.second).fill(9);
-}
-
-/// Pad1, Nanosecond, TimeZone, Daylight and Pad2 are zero ("SetVariable()").
-EfiTime read_time(Reader& in) {
-  EfiTime time;
-  time.year = in.u16le();
-  time.month = in.u8();
-  time.day = in.u8();
-  time.hour = in.u8();
-  time.minute = in.u8();
-  time.second = in.u8();
-  const Bytes zeros = in.bytes(9);
-  if (std::any_of(zeros.begin(), zeros.end(), [](std::uint8_t byte) { return byte != 0; }))
-    in.fail_with("a time stamp with nanoseconds, a time zone or padding that is not zero");
-  return time;
-}
 
 bool is_leap(unsigned year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
 
@@ -55,7 +37,9 @@ Result<AuthenticatedUpdate> decode_authenticated_update(Bytes file) {
     return fail(ErrorCode::limit, "an update of more than 1 MiB, which no variable takes");
   Reader in{file};
   AuthenticatedUpdate update;
-  update.time = read_time(in);
+  const auto time = read_efi_time(in);
+  refuse_finer_time(in, time);
+  update.time = time.time;
   const std::uint32_t length = in.u32le();
   const std::uint16_t revision = in.u16le();
   const std::uint16_t type = in.u16le();
@@ -80,7 +64,7 @@ Result<AuthenticatedUpdate> decode_authenticated_update(Bytes file) {
 
 Buffer encode_authenticated_update(const AuthenticatedUpdate& update) {
   Writer out;
-  write_time(out, update.time);
+  write_efi_time(out, update.time);
   out.u32le(static_cast<std::uint32_t>(certificate_header_size + update.signed_data.size()));
   out.u16le(certificate_revision).u16le(certificate_type_guid).bytes(pkcs7_guid.bytes);
   return out.bytes(update.signed_data).bytes(update.content).take();
@@ -89,7 +73,7 @@ Buffer encode_authenticated_update(const AuthenticatedUpdate& update) {
 Buffer signed_bytes(const KeyVariable& variable, UpdateKind kind, const EfiTime& time, Bytes content) {
   Writer out;
   out.bytes(to_utf16le(variable.name)).bytes(variable.guid.bytes).u32le(attributes_of(kind));
-  write_time(out, time);
+  write_efi_time(out, time);
   return out.bytes(content).take();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "efi_time.hpp"
 #include "ingot/base/reader.hpp"
 #include "ingot/base/writer.hpp"
 
@@ -83,19 +84,6 @@ Result<Store> find_store(Bytes flash) {
 
 std::size_t align4(std::size_t value) { return (value + 3) / 4 * 4; }
 
-/// EFI_TIME. Nanosecond, time zone and daylight must be zero in authenticated variables (UEFI 2.10, "SetVariable()").
-EfiTime decode_time(Reader& in) {
-  EfiTime time;
-  time.year = in.u16le();
-  time.month = in.u8();
-  time.day = in.u8();
-  time.hour = in.u8();
-  time.minute = in.u8();
-  time.second = in.u8();
-  in.skip(9);
-  return time;
-}
-
 /// AUTHENTICATED_VARIABLE_HEADER with name and data.
 struct Record {
   std::uint8_t state = 0;
@@ -111,7 +99,7 @@ Result<Record> decode_record(Reader in, std::size_t at) {
   in.skip(1);
   record.variable.attributes = in.u32le();
   in.skip(8);
-  record.variable.time = decode_time(in);
+  record.variable.time = read_efi_time(in).time;
   in.skip(4);
   const std::uint32_t name_size = in.u32le();
   const std::uint32_t data_size = in.u32le();
@@ -171,8 +159,7 @@ Buffer encode_variable(const Variable& variable) {
   Writer out;
   const auto name = to_utf16le(variable.name);
   out.u16le(variable_start).u8(state_added).u8(0).u32le(variable.attributes).u64le(0);
-  const auto& time = variable.time;
-  out.u16le(time.year).u8(time.month).u8(time.day).u8(time.hour).u8(time.minute).u8(time.second).fill(9);
+  write_efi_time(out, variable.time);
   out.u32le(0)
       .u32le(static_cast<std::uint32_t>(name.size() + 2))
       .u32le(static_cast<std::uint32_t>(variable.data.size()));

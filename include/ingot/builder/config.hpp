@@ -44,6 +44,9 @@ struct ConfigPart {
 Result<ConfigPart> render_storage(const Profile& profile);
 /// The swap of disk.swap_size, and, with or without one, what the verifier must find that the node swaps to.
 ConfigPart render_swap(const Profile& profile);
+/// What the verifier must find that the node has of shim's variables (verifier/codec/report.md, security-module): the
+/// one place that says so. None, as nothing but shim may make them.
+ConfigPart render_shim(const Profile& profile);
 /// What the initrd needs to make the profile's volumes on a first boot and to open them on each: definitions of
 /// systemd-repart, crypttab, units. Nothing without volumes. builder/config/volumes.md says what happens when.
 /// Error (internal) when complete_recovery() was not called before.

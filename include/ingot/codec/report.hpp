@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ingot/base/guid.hpp"
 #include "ingot/base/result.hpp"
 #include "ingot/codec/luks_header.hpp"
 #include "ingot/model/digest.hpp"
@@ -100,8 +101,11 @@ Result<std::map<std::string, ReportedUnit>> decode_units(std::string_view text);
 Result<void> add_unit_files(std::string_view text, std::map<std::string, ReportedUnit>& units);
 
 /// Lines of tab-separated fields that the agent writes itself: the first is the name, the others are facts about it
-/// ("uid 0", "password locked"). Parts accounts, groups, ipe, swaps and files.
+/// ("uid 0", "password locked"). Parts accounts, groups, ipe, shim, swaps and files.
 Result<std::map<std::string, std::vector<std::string>>> decode_facts(std::string_view text);
+
+/// Part shim: the variables below this GUID, which are shim's where there is a shim, and anybody's where there is none.
+inline constexpr Guid shim_lock_guid = make_guid("605dab50-e046-4300-abb6-3dd810dd8b23");
 
 /// Part volumes: each LUKS2 volume that the node has, in use or not.
 struct ReportedVolume {

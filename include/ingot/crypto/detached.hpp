@@ -1,4 +1,5 @@
-// Detached PKCS#7 signatures without attributes (RFC 2315), as Linux verifies them for kernel modules.
+// Detached PKCS#7 signatures (RFC 2315) by the rules of Linux, for kernel modules: of one signer, whose key must be the
+// very one that is given, over any SHA, without attributes. Firmware's rules for variables are others: signed_data.hpp.
 #pragma once
 
 #include "ingot/crypto/certificate.hpp"

@@ -1,4 +1,6 @@
-// Detached PKCS#7 signatures (RFC 2315) over bytes that lie elsewhere.
+// Detached PKCS#7 signatures (RFC 2315) by the rules of UEFI firmware, for updates of its variables: a chain of
+// certificates may lead to the one that is enrolled, over SHA-256 alone. The kernel's rules for modules are others:
+// detached.hpp.
 #pragma once
 
 #include "ingot/crypto/certificate.hpp"
