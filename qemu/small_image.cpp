@@ -46,9 +46,13 @@ Result<void> make_small_image(const SmallImage& image, const std::string& out) {
   auto parts = image.parts;
   parts.initrd = TRY(make_initrd(image, scratch.path()));
   TRY(builder::make_signed_uki(std::move(parts), builder::PcrPolicy::signed_by_pcr_key, keys, signed_uki));
-  TRY(make_probe_disk(signed_uki, out + "/" + builder::output::disk));
+  const auto chain = TRY(builder::write_chain(image.chain, image.first_stage, keys, out));
+  TRY(make_probe_disk(signed_uki, out + "/" + builder::output::disk, chain));
   const auto empty = TRY(read_file(image.vars_template, codec::variable_store_size_cap_bytes));
-  const auto variables = codec::secure_boot_variables(TRY(signer::secure_boot_keys(keys)));
+  Buffer vendor_db;
+  if (image.chain == BootChain::shim) vendor_db = TRY(builder::read_db(builder::default_vendor_vars));
+  const auto variables = builder::chain_variables(
+      TRY(builder::chain_keys(image.chain, TRY(signer::secure_boot_keys(keys)), image.first_stage, vendor_db)));
   return write_file(out + "/" + builder::output::vars,
                     TRY_IN(image.vars_template, codec::write_variables(empty, variables)));
 }

@@ -37,9 +37,6 @@ constexpr std::array<CaseRow, 9> rows = {{
     {TamperCase::smbios_credential, "smbios-credential", "an SSH key for root is handed in through SMBIOS"},
 }};
 
-constexpr const char* uki_on_esp = "::EFI/BOOT/BOOTX64.EFI";
-constexpr const char* extra_folder = "::EFI/BOOT/BOOTX64.EFI.extra.d";
-
 /// A disk that may be changed: sparse, so that a copy costs what its content costs.
 Result<void> copy_disk(const TamperInput& input, BootRequest& request) {
   const std::string copy = input.scratch + "/disk.raw";
@@ -75,13 +72,10 @@ Result<signer::SigningKey> stranger_key(const std::string& scratch) {
   return signer::SigningKey::load(keys.key("db"), keys.certificate("db"));
 }
 
-/// The image's UKI without its signature, in a file of its own.
-Result<std::string> stripped_uki(const TamperInput& input, const std::string& disk_path) {
-  const auto image = TRY(check::open_image(TRY(file_source(disk_path))));
-  const std::string path = input.scratch + "/stripped.efi";
-  TRY(signer::strip_pe(image.uki, path));
-  return path;
-}
+/// Where the UKI lies, for mtools.
+std::string uki_on_esp(const check::ImageParts& image) { return "::" + image.uki_path; }
+/// Where the stub looks for more.
+std::string extra_folder(const check::ImageParts& image) { return uki_on_esp(image) + ".extra.d"; }
 
 /// Replaces text of one section by text of the same length; sections keep their place.
 Result<void> edit_section(const std::string& path, std::string_view section_name, std::string_view from,
@@ -106,7 +100,9 @@ Result<void> edit_section(const std::string& path, std::string_view section_name
 Result<void> replace_uki(const TamperInput& input, BootRequest& request, const signer::SigningKey* key,
                          bool edit_command_line) {
   TRY(copy_disk(input, request));
-  std::string uki = TRY(stripped_uki(input, request.disk));
+  const auto image = TRY(check::open_image(TRY(file_source(request.disk))));
+  std::string uki = input.scratch + "/stripped.efi";
+  TRY(signer::strip_pe(image.uki, uki));
   if (edit_command_line) TRY(edit_section(uki, ".cmdline", "module.sig_enforce=1", "module.sig_enforce=0"));
   if (key != nullptr) {
     const std::string resigned = input.scratch + "/resigned.efi";
@@ -115,7 +111,7 @@ Result<void> replace_uki(const TamperInput& input, BootRequest& request, const s
     TRY(signer::sign_pe(TRY(file_source(uki)), *key, resigned, how));
     uki = resigned;
   }
-  return put_on_esp(request.disk, uki, uki_on_esp);
+  return put_on_esp(request.disk, uki, uki_on_esp(image));
 }
 
 /// The superblock is the one block that every boot reads.
@@ -141,22 +137,23 @@ Result<void> drop_credential(const TamperInput& input, BootRequest& request) {
   TRY(copy_disk(input, request));
   const std::string file = input.scratch + "/evil.cred";
   TRY(write_file(file, as_bytes("root:hunter2\n")));
+  const auto folder = extra_folder(TRY(check::open_image(TRY(file_source(request.disk)))));
   const auto esp = TRY(esp_of(request.disk));
-  TRY(builder::run_checked({.argv = {"mmd", "-i", esp, extra_folder}}));
-  return put_on_esp(request.disk, file, std::string(extra_folder) + "/evil.cred");
+  TRY(builder::run_checked({.argv = {"mmd", "-i", esp, folder}}));
+  return put_on_esp(request.disk, file, folder + "/evil.cred");
 }
 
 Result<void> drop_addon(const TamperInput& input, BootRequest& request) {
   const auto key = TRY(db_key(input.keys));
   TRY(copy_disk(input, request));
-  const auto image = TRY(check::open_image(TRY(file_source(request.disk))));
+  const auto folder = extra_folder(TRY(check::open_image(TRY(file_source(request.disk)))));
   const std::string plain = input.scratch + "/addon.efi";
   const std::string addon = input.scratch + "/evil.addon.efi";
   TRY(write_addon(" systemd.debug_shell=1", plain));
   TRY(signer::sign_pe(TRY(file_source(plain)), key, addon));
   const auto esp = TRY(esp_of(request.disk));
-  TRY(builder::run_checked({.argv = {"mmd", "-i", esp, extra_folder}}));
-  return put_on_esp(request.disk, addon, std::string(extra_folder) + "/evil.addon.efi");
+  TRY(builder::run_checked({.argv = {"mmd", "-i", esp, folder}}));
+  return put_on_esp(request.disk, addon, folder + "/evil.addon.efi");
 }
 
 Result<void> add_partition(const TamperInput& input, BootRequest& request) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.hpp"
+#include "ingot/builder/boot_chain.hpp"
 #include "ingot/builder/profile.hpp"
 #include "ingot_agent_unit.hpp"
 #include "key_options.hpp"
@@ -58,8 +59,7 @@ Result<int> run_build(BuildArguments& arguments) {
     say(fmt::format("request: {} version {} in {}, id {}", baseline.profile, baseline.version, options.request,
                     summary.request_id));
     say("next, where the keys are: ingot sign answer REQUEST --id ID --keys KEYS --out ANSWER");
-    if (arguments.json)
-      print(nlohmann::json{{"request", options.request}, {"id", summary.request_id}}.dump(2) + "\n");
+    if (arguments.json) print(nlohmann::json{{"request", options.request}, {"id", summary.request_id}}.dump(2) + "\n");
     return exit_ok;
   }
   say(fmt::format("cast: {} version {} in {}, root hash {}", baseline.profile, baseline.version, summary.out,
@@ -87,6 +87,7 @@ void add_build(CLI::App& app, Action& action) {
   auto& options = arguments->options;
   options.cache = default_cache();
   options.vars_template = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+  options.vendor_vars = builder::default_vendor_vars;
   build->add_option("PROFILE", arguments->profile, "Profile (TOML)")->required();
   build->add_option("--keys", options.keys, "Folder made by `ingot keys init`");
   add_pin_options(*build);
@@ -98,6 +99,10 @@ void add_build(CLI::App& app, Action& action) {
   build->add_flag("--update-lock", options.update_lock, "Resolve packages anew and rewrite the lock");
   build->add_flag("--offline", options.offline, "Use the cache alone");
   build->add_option("--vars-template", options.vars_template, "Empty variable store of the firmware")
+      ->capture_default_str();
+  build
+      ->add_option("--vendor-vars", options.vendor_vars,
+                   "Variable store whose db has the certificate that shim is signed under, for boot.chain \"shim\"")
       ->capture_default_str();
   build->add_option("--agent", arguments->agent, "ingot-agent for the image; default: the one beside ingot");
   build->add_flag("--compress", options.compress, "Write disk.raw.zst as well");

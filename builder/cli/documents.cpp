@@ -14,7 +14,9 @@
 #include "ingot/codec/enrolment.hpp"
 #include "ingot/codec/evidence.hpp"
 #include "ingot/codec/state.hpp"
+#include "ingot/codec/variable_store.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "ingot/measure/boot_chain.hpp"
 #include "ingot/signer/sign.hpp"
 
 namespace ingot::cli {
@@ -75,6 +77,18 @@ Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Bas
     return fail(ErrorCode::crypto, fmt::format("{} is not the manifest that the baseline names", path),
                 "give the manifest.json of the same build");
   return TRY_IN(path, builder::parse_manifest(text));
+}
+
+Result<StartKeys> load_start_keys(const std::string& vars_path) {
+  StartKeys keys;
+  const auto flash = TRY(read_file(vars_path, codec::variable_store_size_cap_bytes));
+  for (auto& variable : TRY_IN(vars_path, codec::decode_variable_store(flash))) {
+    if (variable.name == "db" && variable.guid == codec::efi_image_security_database_guid)
+      keys.db = std::move(variable.data);
+    else if (variable.name == "MokList" && variable.guid == measure::shim_lock_guid)
+      keys.mok_list = std::move(variable.data);
+  }
+  return keys;
 }
 
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path) {

@@ -27,6 +27,13 @@ Result<Enrolment> load_enrolment(const std::string& path, const crypto::PublicKe
 /// The regular files of an image's manifest.json, which must be the one that the baseline names.
 Result<std::vector<FileDigest>> load_manifest(const std::string& path, const Baseline& baseline);
 
+/// What a machine's variable store says of what may start on it; empty: the variable is not there.
+struct StartKeys {
+  Buffer db;
+  Buffer mok_list;  ///< MokList, shim's own
+};
+Result<StartKeys> load_start_keys(const std::string& vars_path);
+
 /// Signs a platform with the baseline key of `keys_folder` and writes it to `out_path`.
 Result<void> save_platform(const Platform& platform, const std::string& keys_folder, const std::string& out_path);
 

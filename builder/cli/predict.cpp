@@ -53,13 +53,11 @@ Result<int> predict_uki(const PredictArguments& arguments) {
   return exit_ok;
 }
 
-/// db of the variable store given, or of the one beside the disk.
-Result<Buffer> find_db(const std::string& vars_path) {
-  if (vars_path.empty()) return Buffer{};
-  for (auto& variable :
-       TRY_IN(vars_path, codec::decode_variable_store(TRY(read_file(vars_path, codec::variable_store_size_cap_bytes)))))
-    if (variable.name == "db" && variable.guid == codec::efi_image_security_database_guid)
-      return std::move(variable.data);
+/// Of the variable store given; nothing without one.
+Result<StartKeys> find_keys(const std::string& vars_path) {
+  if (vars_path.empty()) return StartKeys{};
+  auto keys = TRY(load_start_keys(vars_path));
+  if (!keys.db.empty()) return keys;
   return fail(ErrorCode::malformed, fmt::format("{} has no db variable", vars_path),
               "give a variable store with Secure Boot keys");
 }
@@ -73,9 +71,13 @@ Result<int> predict_image(PredictArguments& arguments) {
     disk_path += std::string("/") + builder::output::disk;
   }
   const auto image = TRY_IN(disk_path, check::open_image(TRY(file_source(disk_path))));
-  const auto db = TRY(find_db(arguments.vars));
-  auto baseline = TRY_IN(
-      disk_path, measure::predict_image({image.disk.get(), image.uki.get(), db, split_phases(arguments.phases)}));
+  const auto keys = TRY(find_keys(arguments.vars));
+  auto baseline = TRY_IN(disk_path, measure::predict_image({image.disk.get(),
+                                                            image.uki.get(),
+                                                            keys.db,
+                                                            split_phases(arguments.phases),
+                                                            {},
+                                                            image.first(keys.mok_list)}));
   std::vector<ExpectedEvent> events;
   if (!arguments.platform.empty()) {
     const auto key = TRY(baseline_key(arguments.key, arguments.platform));

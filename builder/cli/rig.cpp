@@ -49,7 +49,8 @@ Result<void> complete(RigArguments& arguments, const std::string& scratch) {
   if (request.vars.empty()) request.vars = arguments.image + "/" + builder::output::vars;
   if (arguments.probe) {
     request.disk = scratch + "/probe.raw";
-    TRY(rig::make_probe_disk(arguments.image + "/" + builder::output::probe, request.disk));
+    TRY(rig::make_probe_disk(arguments.image + "/" + builder::output::probe, request.disk,
+                             TRY(builder::chain_in(arguments.image))));
   }
   if (arguments.nonce.empty()) arguments.nonce = to_hex(crypto::random_bytes(32));
   const auto nonce = parse_hex(arguments.nonce);

@@ -170,11 +170,8 @@ Result<int> verify_image(const VerifyArguments& arguments) {
   const auto baseline = TRY(load_baseline(baseline_path, key));
   const auto image =
       TRY_IN(folder + builder::output::disk, check::open_image(TRY(file_source(folder + builder::output::disk))));
-  Buffer db;
-  for (auto& variable : TRY(codec::decode_variable_store(
-           TRY(read_file(folder + builder::output::vars, codec::variable_store_size_cap_bytes)))))
-    if (variable.name == "db") db = std::move(variable.data);
-  auto findings = TRY(check::check_image(image, baseline, db));
+  const auto keys = TRY(load_start_keys(folder + builder::output::vars));
+  auto findings = TRY(check::check_image(image, baseline, keys.db, keys.mok_list));
   const auto artifacts =
       TRY(load_provenance(folder + builder::output::provenance, TRY(provenance_key(folder, baseline, key))));
   const auto changed =

@@ -7,6 +7,7 @@
 
 #include "ingot/base/output.hpp"
 #include "ingot/builder/base_tree.hpp"
+#include "ingot/builder/boot_chain.hpp"
 #include "ingot/builder/boot_uki.hpp"
 #include "ingot/builder/cache.hpp"
 #include "ingot/builder/execution_policy.hpp"
@@ -212,6 +213,11 @@ Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& ma
   const auto root_hash = to_hex(build.verity.root_hash);
   const auto baseline_id = TRY(build.keys.public_half("baseline")).key_id();
   ToSign wish;
+  wish.chain = profile.boot.chain;
+  wish.first_stage = TRY(first_stage_of(base.tree, wish.chain));
+  if (wish.chain == BootChain::shim)
+    wish.vendor_db = TRY_IN(build.options.vendor_vars,
+                            measure::db_entry_for(*wish.first_stage, TRY(read_db(build.options.vendor_vars))));
   wish.uki = TRY(boot_parts(base.tree, profile.boot.stub));
   wish.uki.os_release = os_release_with_image(wish.uki.os_release, profile);
   wish.uki.initrd = build.initrd;
@@ -250,8 +256,8 @@ Result<void> make_disk_image(Build& build) {
   const auto volume_id =
       static_cast<std::uint32_t>(volume[0] | volume[1] << 8 | volume[2] << 16) | std::uint32_t{volume[3]} << 24;
   build.progress.step("disk", "ESP, root, verity in a GPT");
-  TRY(make_esp({{"EFI/BOOT/BOOTX64.EFI", build.out.file(output::uki)}}, build.profile.disk.esp_size_bytes, volume_id,
-               build.out.file(output::esp)));
+  const auto files = esp_files(TRY(chain_in(build.out.work())), build.out.file(output::uki), build.profile.name);
+  TRY(make_esp(files, build.profile.disk.esp_size_bytes, volume_id, build.out.file(output::esp)));
 
   auto partitions = partitions_of(build);
   partitions.front().content = build.out.file(output::esp);
@@ -271,11 +277,11 @@ Result<void> make_disk_image(Build& build) {
   return {};
 }
 
-Result<void> write_variable_store(const Build& build, const codec::SecureBootKeys& keys) {
-  build.progress.step("variables", "PK, KEK, db, dbx enrolled, Secure Boot on");
+Result<void> write_variable_store(const Build& build, const ChainKeys& keys) {
+  build.progress.step("variables", fmt::format("PK, KEK, db, dbx{} enrolled, Secure Boot on",
+                                               keys.mok_list.empty() ? "" : ", MokList"));
   const auto empty = TRY(read_file(build.options.vars_template, codec::variable_store_size_cap_bytes));
-  const auto store =
-      TRY_IN(build.options.vars_template, codec::write_variables(empty, codec::secure_boot_variables(keys)));
+  const auto store = TRY_IN(build.options.vars_template, codec::write_variables(empty, chain_variables(keys)));
   return write_file(build.out.file(output::vars), store);
 }
 
@@ -291,9 +297,11 @@ Result<void> write_documents(Build& build, const Tree& tree, const BaseTree& bas
   TRY(write_file(build.out.file(output::sbom_spdx), as_bytes(render_spdx(subject, packages))));
   std::vector<codec::BuildArtifact> artifacts;
   artifacts.push_back({output::disk, {}});
-  for (const auto* name :
-       {output::uki, output::probe, output::root, output::verity, output::root_hash_signature, output::vars,
-        output::baseline, output::manifest, output::sbom_cyclonedx, output::sbom_spdx}) {
+  std::vector<const char*> names = {
+      output::uki,  output::probe,    output::root,     output::verity,         output::root_hash_signature,
+      output::vars, output::baseline, output::manifest, output::sbom_cyclonedx, output::sbom_spdx};
+  if (build.profile.boot.chain != BootChain::uki) names.push_back(output::first_stage);
+  for (const auto* name : names) {
     const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(build.out.file(name)))));
     artifacts.push_back({name, to_hex(digest)});
   }
@@ -369,7 +377,7 @@ Result<BuildSummary> build(const Profile& given, const BuildOptions& options, Pr
   if (!options.answer.empty()) TRY(check_answer(build, wish));
   auto baseline = TRY(sign_image(wish, build.keys, build.out.work(), progress));
   TRY(make_disk_image(build));
-  TRY(write_variable_store(build, secure_boot));
+  TRY(write_variable_store(build, TRY(chain_keys(wish.chain, secure_boot, wish.first_stage, wish.vendor_db))));
   TRY(write_documents(build, tree, base, baseline));
   TRY(build.out.commit());
   return BuildSummary{std::move(baseline), options.out, {}};

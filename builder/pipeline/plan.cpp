@@ -58,6 +58,12 @@ std::vector<PlanStep> plan(const Profile& profile, const BuildOptions& options) 
   steps.push_back({"probe",
                    {{"kernel", "the tree's"}, {"init", "ingot-agent"}, {"Secure Boot key", keys + "/db.key"}},
                    output::probe});
+  if (profile.boot.chain != BootChain::uki) {
+    PlanStep chain{"boot chain", {{"first stage", "the tree's " + to_text(profile.boot.chain)}}, output::first_stage};
+    if (profile.boot.chain == BootChain::systemd_boot) chain.inputs.emplace_back("Secure Boot key", keys + "/db.key");
+    if (profile.boot.chain == BootChain::shim) chain.inputs.emplace_back("its certificate", options.vendor_vars);
+    steps.push_back(std::move(chain));
+  }
   PlanStep disk{"disk",
                 {{"esp", mib(profile.disk.esp_size_bytes)}, {"root", output::root}, {"root-verity", output::verity}},
                 output::disk};

@@ -2,7 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <iterator>
 
@@ -13,6 +12,7 @@
 #include "ingot/builder/signing.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "ingot/measure/boot_chain.hpp"
 #include "ingot/measure/uki.hpp"
 
 namespace ingot::builder {
@@ -20,8 +20,19 @@ namespace {
 
 constexpr std::string_view tampered_hint = "take a fresh copy of the request; compare its SHA-256 on both machines";
 
-std::array<SharedSource, std::size(codec::request_contents)> contents_of(const ToSign& wish) {
-  return {wish.uki.stub, wish.uki.kernel, wish.uki.initrd, wish.probe_initrd, memory_source(wish.partition_table)};
+/// A content and its name.
+struct NamedContent {
+  const char* name;
+  SharedSource source;
+};
+std::vector<NamedContent> contents_of(const ToSign& wish) {
+  const SharedSource sources[] = {wish.uki.stub, wish.uki.kernel, wish.uki.initrd, wish.probe_initrd,
+                                  memory_source(wish.partition_table)};
+  static_assert(std::size(sources) == std::size(codec::request_contents));
+  std::vector<NamedContent> contents;
+  for (std::size_t i = 0; i < std::size(sources); ++i) contents.push_back({codec::request_contents[i], sources[i]});
+  if (wish.chain != BootChain::uki) contents.push_back({codec::first_stage_content, wish.first_stage});
+  return contents;
 }
 
 Result<codec::RequestHead> head_of(const ToSign& wish, const signer::KeyFolder& keys) {
@@ -36,14 +47,16 @@ Result<codec::RequestHead> head_of(const ToSign& wish, const signer::KeyFolder& 
   head.phases = wish.phases;
   head.allowed_partitions = wish.allowed_partitions;
   head.disk_size_bytes = wish.disk_size_bytes;
+  head.chain = wish.chain;
+  head.vendor_db = wish.vendor_db;
   head.db_key = TRY(keys.public_half("db")).key_id();
   head.pcr_key = TRY(keys.public_half("pcr")).key_id();
   head.baseline_key = TRY(keys.public_half("baseline")).key_id();
   if (!wish.uki.system_phases.empty()) head.pcr_system_key = TRY(keys.public_half("pcr-system")).key_id();
-  const auto contents = contents_of(wish);
-  for (std::size_t i = 0; i < contents.size(); ++i)
-    head.contents.push_back({codec::request_contents[i], contents[i]->size(),
-                             to_hex(TRY(crypto::hash_source(HashAlg::sha256, *contents[i])))});
+  for (const auto& [name, source] : contents_of(wish)) {
+    const auto digest = TRY(crypto::hash_source(HashAlg::sha256, *source));
+    head.contents.push_back({name, source->size(), to_hex(digest)});
+  }
   return head;
 }
 
@@ -90,6 +103,9 @@ Result<ToSign> wish_of(const codec::RequestHead& head, const std::vector<SharedS
   wish.uki.initrd = contents[2];
   wish.probe_initrd = contents[3];
   wish.partition_table = TRY(read_all(*contents[4], codec::gpt_first_usable_lba * codec::lba_size_bytes));
+  wish.chain = head.chain;
+  wish.vendor_db = head.vendor_db;
+  if (wish.chain != BootChain::uki) wish.first_stage = contents[5];
   wish.uki.os_release = head.os_release;
   wish.uki.command_line = head.command_line;
   wish.uki.uname = head.uname;
@@ -142,6 +158,19 @@ Result<void> check_texts(const ToSign& wish) {
   return {};
 }
 
+/// What stands before the UKI must be what it is said to be; of systemd-boot this key's signature is asked.
+Result<std::string> explain_chain(const SigningRequest& request) {
+  const auto& wish = request.wish;
+  const auto found = TRY_IN("the first stage", measure::boot_chain_of(*wish.first_stage));
+  if (found != wish.chain)
+    return unexplained(fmt::format("its first stage is no {}, but {}", to_text(wish.chain), to_text(found)));
+  const auto name = TRY_IN("the first stage", measure::describe_first_stage(*wish.first_stage));
+  const auto& sha256 = request.head.contents.back().sha256;
+  if (wish.chain == BootChain::systemd_boot)
+    return fmt::format("db: Authenticode of {} (SHA-256 {}), which starts uki.efi", name, sha256);
+  return fmt::format("nothing: {} (SHA-256 {}) starts uki.efi, and others signed it", name, sha256);
+}
+
 Result<void> check_key(const signer::KeyFolder& keys, const char* name, const std::string& wanted) {
   const auto found = TRY(keys.public_half(name)).key_id();
   if (found == wanted) return {};
@@ -162,8 +191,8 @@ Result<std::string> write_request(const ToSign& wish, const signer::KeyFolder& k
   TRY(out.write_at(0, as_bytes(line)));
   std::uint64_t at = line.size();
   for (const auto& content : contents_of(wish)) {
-    TRY(out.copy_at(at, *content));
-    at += content->size();
+    TRY(out.copy_at(at, *content.source));
+    at += content.source->size();
   }
   TRY(out.truncate(at));
   auto id = to_hex(TRY(crypto::hash_source(HashAlg::sha256, *TRY(file_source(out.temporary_path())))));
@@ -201,6 +230,7 @@ Result<std::vector<std::string>> explain(const SigningRequest& request) {
                               initrd(2), wish.uki.command_line));
   lines.push_back(fmt::format("db: Authenticode of probe.efi: Linux {}, initrd {}, command line \"{}\"", wish.uki.uname,
                               initrd(3), wish.probe_command_line));
+  if (wish.chain != BootChain::uki) lines.push_back(TRY(explain_chain(request)));
   lines.push_back(fmt::format("baseline: {} version {}, role {}: {} settings, {} volumes; provenance by the key {}",
                               draft.profile, draft.version, draft.role, draft.settings.size(), draft.volumes.size(),
                               draft.provenance_key));

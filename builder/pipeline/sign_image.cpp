@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "ingot/base/output.hpp"
+#include "ingot/builder/boot_chain.hpp"
 #include "ingot/builder/boot_uki.hpp"
 #include "ingot/builder/build.hpp"
 #include "ingot/builder/execution_policy.hpp"
@@ -30,6 +31,23 @@ UkiParts probe_parts(const ToSign& wish) {
   return parts;
 }
 
+/// The chain's beginning as it was written.
+struct WrittenChain {
+  SharedSource first_stage;
+  std::optional<Buffer> loader_conf;
+};
+Result<WrittenChain> write_first_stage(const ToSign& wish, const signer::KeyFolder& keys, const std::string& folder,
+                                       Progress& progress) {
+  WrittenChain written;
+  if (wish.chain == BootChain::uki) return written;
+  progress.step("boot chain", TRY(measure::describe_first_stage(*wish.first_stage)));
+  const auto files = TRY(write_chain(wish.chain, wish.first_stage, keys, folder));
+  written.first_stage = TRY(file_source(files.first_stage));
+  if (!files.loader_conf.empty())
+    written.loader_conf = TRY(read_file(files.loader_conf, measure::loader_conf_cap_bytes));
+  return written;
+}
+
 /// The disk as far as firmware measures it.
 Result<SharedSource> disk_of(const ToSign& wish) {
   return joined_source({{0, memory_source(wish.partition_table)}}, wish.disk_size_bytes);
@@ -49,11 +67,19 @@ Result<Baseline> sign_image(const ToSign& wish, const signer::KeyFolder& keys, c
   progress.step("probe", "signed UKI that reports what the firmware measured");
   TRY(make_signed_uki(probe_parts(wish), PcrPolicy::none, keys, file(output::probe)));
 
+  const auto chain = TRY(write_first_stage(wish, keys, folder, progress));
+
   progress.step("baseline", "PCR 4, 5, 7, 9, 11-14 from the finished bytes");
   const auto uki = TRY(file_source(file(output::uki)));
   const auto disk = TRY(disk_of(wish));
-  const auto db = TRY(signer::secure_boot_keys(keys)).db;
-  auto predicted = TRY(measure::predict_image({disk.get(), uki.get(), db, wish.phases, wish.allowed_partitions}));
+  const auto machine =
+      TRY(chain_keys(wish.chain, TRY(signer::secure_boot_keys(keys)), wish.first_stage, wish.vendor_db));
+  auto predicted = TRY(measure::predict_image({disk.get(),
+                                               uki.get(),
+                                               machine.secure_boot.db,
+                                               wish.phases,
+                                               wish.allowed_partitions,
+                                               {chain.first_stage.get(), chain.loader_conf, machine.mok_list}}));
   auto baseline = wish.draft;
   baseline.events = std::move(predicted.events);
   baseline.pcrs = std::move(predicted.pcrs);

@@ -29,6 +29,8 @@ constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
                                                 {"gzip", Compression::gzip}};
 constexpr Choice<ImportKind> formats[] = {
     {"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
+constexpr Choice<BootChain> chains[] = {
+    {"uki", BootChain::uki}, {"systemd-boot", BootChain::systemd_boot}, {"shim", BootChain::shim}};
 constexpr Choice<Profile::Execution> executions[] = {{"enforced", Profile::Execution::enforced},
                                                      {"permissive", Profile::Execution::permissive},
                                                      {"open", Profile::Execution::open}};
@@ -235,8 +237,9 @@ Result<void> apply_phases(std::vector<std::string>& into, const LocatedTexts& ph
 }
 
 Result<void> apply_boot(Draft& draft, const TableReader& table) {
-  TRY(table.only({"stub", "phases", "secure_boot", "system_policy"}));
+  TRY(table.only({"stub", "chain", "phases", "secure_boot", "system_policy"}));
   auto& boot = draft.profile.boot;
+  if (const auto chain = TRY(choose(table, "chain", chains))) boot.chain = chain->value;
   if (const auto stub = TRY(table.text("stub"))) {
     const bool climbs = stub->value.find("..") != std::string::npos || stub->value.find('\0') != std::string::npos;
     if (!stub->value.starts_with('/') || climbs)

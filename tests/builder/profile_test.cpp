@@ -68,6 +68,7 @@ data_size = "4 GiB"
 swap_size = "3GiB"
 [boot]
 stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+chain = "systemd-boot"
 phases = ["enter-initrd", "leave-initrd"]
 secure_boot = false
 system_policy = true
@@ -100,6 +101,7 @@ system_policy = true
   CHECK(profile.boot.phases == std::vector<std::string>{"enter-initrd", "leave-initrd"});
   CHECK_FALSE(profile.boot.secure_boot);
   CHECK(profile.boot.system_policy);
+  CHECK(profile.boot.chain == BootChain::systemd_boot);
   REQUIRE(profile.files.size() == 2);
   CHECK(profile.files[0].path == "/etc/a");
   CHECK(as_text(profile.files[0].content) == "text");
@@ -122,6 +124,7 @@ TEST_CASE("a profile that says little gets safe defaults") {
   CHECK(profile.root.compression_level == 3);
   CHECK(profile.disk.esp_size_bytes == 260u << 20);
   CHECK(profile.boot.secure_boot);
+  CHECK(profile.boot.chain == BootChain::uki);
   CHECK(profile.boot.phases.size() == 4);
   CHECK_FALSE(profile.boot.system_policy);
   const auto erofs = must(load(head + packages + "[root]\nfilesystem = \"erofs\"\n"));
@@ -251,6 +254,8 @@ TEST_CASE("a mistake in a profile is told with its place and what was expected")
       {"an execution policy that is none", packages + "[kernel]\nexecution = \"enforce\"\n", 7, 13, "expected one of",
        "enforced"},
       {"a phase left out", packages + "[boot]\nphases = [\"enter-initrd\", \"ready\"]\n", 7, 27, "out of order", ""},
+      {"a near boot chain", packages + "[boot]\nchain = \"shims\"\n", 7, 9,
+       "expected one of \"uki\", \"systemd-boot\", \"shim\"", "\"shim\""},
       {"a relative stub", packages + "[boot]\nstub = \"usr/x\"\n", 7, 8, "absolute path", ""},
       {"a module's file name", packages + "[kernel]\nmodules = [\"nvme.ko\"]\n", 7, 12, "file name", "without .ko"},
       {"version as text", packages + "[files]\n\"/a\" = { content = 1 }\n", 7, 20, "expected a string", ""},

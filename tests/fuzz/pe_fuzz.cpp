@@ -6,8 +6,10 @@
 #include "ingot/check/signed_image.hpp"
 #include "ingot/codec/esl.hpp"
 #include "ingot/codec/pe.hpp"
+#include "ingot/codec/pe_names.hpp"
 #include "ingot/crypto/authenticode.hpp"
 #include "ingot/measure/authenticode.hpp"
+#include "ingot/measure/boot_chain.hpp"
 #include "ingot/measure/uki.hpp"
 
 using namespace ingot;
@@ -61,6 +63,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (section.raw_size != 0) FUZZ_REQUIRE(slice_source(file, section.raw_offset, section.raw_size));
     FUZZ_REQUIRE(pe->find(section.name) != nullptr);
   }
+  // What can be called by a name is one of the two that start UKIs.
+  if (measure::describe_first_stage(*file)) FUZZ_REQUIRE(measure::boot_chain_of(*file) != BootChain::uki);
+  if (const auto named = codec::find_long_section(*file, *pe, ".sbatlevel"); named && *named != nullptr)
+    FUZZ_REQUIRE(*named >= pe->sections.data() && *named < pe->sections.data() + pe->sections.size());
   (void)codec::pe_signatures(*file, *pe);
   (void)measure::describe_image(*file, *pe);
   FUZZ_REQUIRE(codec::pe_checksum(*file, *pe));

@@ -19,6 +19,7 @@
 #include "ingot/codec/verity.hpp"
 #include "verifier/fat_volume.hpp"
 #include "verifier/pe_image.hpp"
+#include "verifier/shim_image.hpp"
 #include "verifier/store_image.hpp"
 
 using namespace ingot;
@@ -63,6 +64,9 @@ void pe_seeds() {
   PeImage bare;
   bare.put16(PeImage::pe_header + 6, 0);
   seed("pe/no-sections", Bytes(bare.bytes).first(0x400));
+  test::ShimImage shim;
+  shim.vendor = encode_signature_lists({x509_list(owner, Buffer(60, 0x30))});
+  seed("pe/shim", shim.bytes());
 }
 
 void esl_seeds() {

@@ -128,6 +128,36 @@ TEST_CASE("sign: what another machine signed is the same to the byte as what the
   CHECK(write_request(wish, site.keys, site.at("again")).value() == id);
 }
 
+TEST_CASE("sign: systemd-boot is signed where the keys are, and only when it is systemd-boot") {
+  const KeySite site;
+  const std::string efi = std::string(INGOT_SOURCE) + "/build/oracles/usr/lib/systemd/boot/efi/";
+  auto wish = small_wish();
+  wish.chain = BootChain::systemd_boot;
+  wish.first_stage = file_source(efi + "systemd-bootx64.efi").value();
+  const auto in_place = sign_image(wish, site.keys, site.made("here"), silent_progress());
+  REQUIRE(in_place);
+  REQUIRE(write_request(wish, site.open, site.at("request")));
+  const auto request = read_request(site.at("request")).value();
+  const auto words = explain(request).value();
+  CHECK(words.size() == 6);
+  CHECK(words[4].starts_with("db: Authenticode of systemd-boot 257 (SHA-256 "));
+  auto finishing = site.open;
+  finishing.answer =
+      std::make_shared<codec::SigningAnswer>(answer_request(request, site.keys, silent_progress()).value());
+  CHECK(sign_image(wish, finishing, site.made("there"), silent_progress()).value() == *in_place);
+  for (const auto* name : {output::first_stage, output::loader_conf, output::baseline}) {
+    INFO(name);
+    CHECK(content(site.at(std::string("here/") + name)) == content(site.at(std::string("there/") + name)));
+  }
+  output_of({"sbverify", "--cert", site.keys.certificate("db"), site.at("there/first-stage.efi")});
+
+  wish.first_stage = file_source(efi + "addonx64.efi.stub").value();
+  REQUIRE(write_request(wish, site.open, site.at("request")));
+  const auto refused = explain(read_request(site.at("request")).value());
+  REQUIRE_FALSE(refused);
+  CHECK(exit_status(refused.error().code) == 2);
+}
+
 TEST_CASE("sign: an answer finishes nothing but what it answers") {
   const KeySite site;
   const auto wish = small_wish();

@@ -116,7 +116,7 @@ TEST_CASE("check: what was tampered with is named") {
          log.events.push_back(action(14, "MokList"));
          log.events.back().type = EventType::EV_IPL;
        },
-       "event-unexpected", "pcr 14, boot loader", "MokList"},
+       "event-unexpected", "pcr 14, MokList", "sha256 "},
       {"PCR 4 extended after ExitBootServices", [](auto& log) { log.events.push_back(action(4, "late")); },
        "event-unexpected", "pcr 4, late", "sha256 ", "event-after-exit"},
       {"ExitBootServices missing", [](auto& log) { log.events.erase(place_of(log, 5, 2), place_of(log, 5, 3) + 1); },

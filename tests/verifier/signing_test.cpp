@@ -72,6 +72,25 @@ TEST_CASE("signing request: what nobody could explain is refused") {
   }
 }
 
+TEST_CASE("signing request: a boot chain brings its first stage, shim the certificate it is signed under, and nothing else") {
+  for (const auto chain : {BootChain::systemd_boot, BootChain::shim}) {
+    INFO(to_text(chain));
+    auto asked = head();
+    asked.chain = chain;
+    if (chain == BootChain::shim) asked.vendor_db = {1, 2, 3};
+    asked.contents.push_back({first_stage_content, 5, std::string(64, '5')});
+    const auto line = encode_request_head(asked);
+    CHECK(decode_request_head(as_bytes(line)).value() == asked);
+    CHECK(is_refused(line, [](auto& document) { document.erase("chain"); }));
+    CHECK(is_refused(line, [](auto& document) { document["chain"] = "uki"; }));
+    CHECK(is_refused(line, [](auto& document) { document["chain"] = "grub"; }));
+    CHECK(is_refused(line, [](auto& document) { document["contents"].erase(5); }));
+    CHECK(is_refused(line, [](auto& document) {
+      document.contains("vendor_db") ? void(document.erase("vendor_db")) : void(document["vendor_db"] = "AAAA");
+    }));
+  }
+}
+
 TEST_CASE("signing answer: is read back as it was written; two signatures of one message by one key are none") {
   SigningAnswer answer{std::string(64, 'a'),
                        {{"one", std::string(64, '1'), std::string(64, '2'), {1, 2, 3}},

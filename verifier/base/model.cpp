@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ingot/model/baseline.hpp"
+#include "ingot/model/boot_chain.hpp"
 #include "ingot/model/event.hpp"
 #include "ingot/model/finding.hpp"
 #include "ingot/model/release.hpp"
@@ -232,6 +233,25 @@ std::string to_text(VolumeMaker maker) {
 
 std::optional<VolumeMaker> parse_volume_maker(std::string_view text) {
   for (const auto& [value, name] : maker_names)
+    if (name == text) return value;
+  return std::nullopt;
+}
+
+namespace {
+
+constexpr std::array<std::pair<BootChain, std::string_view>, 3> chain_names = {
+    {{BootChain::uki, "uki"}, {BootChain::systemd_boot, "systemd-boot"}, {BootChain::shim, "shim"}}};
+
+}  // namespace
+
+std::string to_text(BootChain chain) {
+  for (const auto& [value, name] : chain_names)
+    if (value == chain) return std::string(name);
+  return {};
+}
+
+std::optional<BootChain> parse_boot_chain(std::string_view text) {
+  for (const auto& [value, name] : chain_names)
     if (name == text) return value;
   return std::nullopt;
 }

@@ -60,6 +60,11 @@ Explanation explain_platform(PcrIndex pcr, std::string_view component) {
 }
 
 Explanation explain_secure_boot(std::string_view component) {
+  if (component == "SbatLevel")
+    return {
+        "the machine revokes other generations of boot files than this shim does by itself: a newer shim ran on it, "
+        "or somebody set SbatPolicy",
+        Remedy::investigate};
   if (component.ends_with("authority"))
     return {"another certificate of db let the boot file start: it was signed with another key", Remedy::investigate};
   if (component == "SecureBoot") return {"Secure Boot was switched off or on", Remedy::investigate};
@@ -75,9 +80,12 @@ Explanation explain_image(PcrIndex pcr, std::string_view component, FindingKind 
     case 4:
       if (kind == FindingKind::event_unexpected)
         return {"a boot application ran that nothing expects", Remedy::investigate};
+      if (component == "systemd-boot" || component == "shim")
+        return {fmt::format("{} is another one", component), Remedy::redeploy};
       return {"the boot file is another one; PCR 11 tells which part of it differs", Remedy::redeploy};
     case 5:
       if (component == "GPT") return {"a partition was added, removed, moved or renamed", Remedy::redeploy};
+      if (component == "loader.conf") return {"systemd-boot read another configuration", Remedy::redeploy};
       return {"the firmware and the kernel took other steps from boot manager to kernel", Remedy::investigate};
     case 9:
       if (component == "load options") return {"the kernel got another command line", Remedy::redeploy};
@@ -96,7 +104,12 @@ Explanation explain_image(PcrIndex pcr, std::string_view component, FindingKind 
     case 13:
       return {"a system extension was added at boot", Remedy::investigate};
     case 14:
-      return {"shim ran: this image starts without it", Remedy::investigate};
+      if (component.starts_with("MokList") && kind == FindingKind::event_differs)
+        return {"shim has other keys: a machine owner's key (MOK) was added or removed, or it is another build of shim",
+                Remedy::investigate};
+      if (kind == FindingKind::event_missing)
+        return {"shim did not run: the boot took another way", Remedy::investigate};
+      return {"shim ran with settings, or in a boot, where nothing expects it", Remedy::investigate};
   }
   return {"nothing of this image is measured here", Remedy::investigate};
 }

@@ -7,12 +7,26 @@
 
 #include "ingot/codec/fat.hpp"
 #include "ingot/crypto/hash.hpp"
+#include "ingot/measure/boot_chain.hpp"
 #include "ingot/measure/predict.hpp"
 
 namespace ingot::check {
 namespace {
 
-constexpr std::string_view uki_path = "EFI/BOOT/BOOTX64.EFI";
+/// FAT compares names without case.
+std::string folded(std::string_view name) {
+  std::string out(name);
+  for (auto& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+bool is_at(const codec::FatFile& file, std::string_view path) { return folded(file.path) == folded(path); }
+
+/// One that systemd-boot would offer: EFI/Linux/NAME.efi.
+bool is_loader_entry(const codec::FatFile& file) {
+  const auto path = folded(file.path), folder = folded(measure::uki_folder);
+  return path.starts_with(folder) && path.ends_with(".efi") && path.find('/', folder.size()) == std::string::npos;
+}
 
 Result<SharedSource> partition(const SharedSource& disk, const codec::Gpt& gpt, const Guid& type,
                                std::string_view what) {
@@ -64,6 +78,58 @@ void compare_events(const Baseline& observed, const Baseline& expected, bool wit
   }
 }
 
+/// What firmware finds on the ESP, and what that finds.
+Result<void> read_chain(const std::vector<codec::FatFile>& files, ImageParts& image) {
+  const auto find = [&](std::string_view path) -> const codec::FatFile* {
+    const auto found = std::find_if(files.begin(), files.end(), [&](const auto& file) { return is_at(file, path); });
+    return found == files.end() ? nullptr : &*found;
+  };
+  const auto* first = find(measure::first_stage_path);
+  if (first == nullptr)
+    return fail(ErrorCode::malformed, fmt::format("the EFI system partition has no {}", measure::first_stage_path));
+  // What cannot be told is taken for a UKI, and whoever looks into that finds that it is none.
+  if (const auto chain = measure::boot_chain_of(*first->content)) image.chain = *chain;
+  const codec::FatFile* uki = first;
+  if (image.chain == BootChain::shim) uki = find(measure::second_stage_path);
+  if (image.chain == BootChain::systemd_boot) {
+    uki = nullptr;
+    for (const auto& file : files) {
+      if (!is_loader_entry(file)) continue;
+      if (uki != nullptr)
+        return fail(ErrorCode::malformed, fmt::format("{} and {} are both on the EFI system partition: systemd-boot "
+                                                      "chooses by their versions",
+                                                      uki->path, file.path));
+      uki = &file;
+    }
+    if (const auto* conf = find(measure::loader_conf_path))
+      image.loader_conf = TRY_IN(conf->path, read_all(*conf->content, measure::loader_conf_cap_bytes));
+  }
+  if (uki == nullptr)
+    return fail(ErrorCode::malformed,
+                fmt::format("the EFI system partition has {}, but no UKI that it would start", to_text(image.chain)));
+  image.uki = uki->content;
+  image.uki_path = uki->path;
+  if (image.chain != BootChain::uki) image.first_stage = first->content;
+  return {};
+}
+
+/// The files that a build puts on the ESP.
+std::vector<std::string> files_of_build(const ImageParts& image) {
+  std::vector<std::string> paths = {std::string(measure::first_stage_path)};
+  if (image.chain != BootChain::uki) paths.push_back(image.uki_path);
+  if (image.chain == BootChain::systemd_boot) paths.emplace_back(measure::loader_conf_path);
+  return paths;
+}
+
+void compare_esp_files(const ImageParts& image, std::vector<Finding>& findings) {
+  const auto expected = files_of_build(image);
+  for (const auto& path : image.esp_files)
+    if (std::find(expected.begin(), expected.end(), path) == expected.end())
+      findings.push_back(
+          image_finding("EFI system partition", fmt::format("{} alone", fmt::join(expected, ", ")), path,
+                        "a file that no build put there; the stub would measure addons and credentials into PCR 12"));
+}
+
 }  // namespace
 
 Result<ImageParts> open_image(SharedSource disk) {
@@ -74,11 +140,9 @@ Result<ImageParts> open_image(SharedSource disk) {
   if (auto root = partition(disk, image.gpt, codec::root_x86_64_type, "root")) image.root = *std::move(root);
   if (auto verity = partition(disk, image.gpt, codec::root_verity_x86_64_type, "root-verity"))
     image.verity = *std::move(verity);
-  for (auto& file : TRY_IN("EFI system partition", codec::list_fat32(esp))) {
-    if (file.path == uki_path) image.uki = file.content;
-    image.esp_files.push_back(std::move(file.path));
-  }
-  if (!image.uki) return fail(ErrorCode::malformed, fmt::format("the EFI system partition has no {}", uki_path));
+  const auto files = TRY_IN("EFI system partition", codec::list_fat32(esp));
+  for (const auto& file : files) image.esp_files.push_back(file.path);
+  TRY(read_chain(files, image));
   image.disk = std::move(disk);
   return image;
 }
@@ -131,7 +195,7 @@ Result<std::optional<VerityMismatch>> check_verity(const ByteSource& data, const
   return std::nullopt;
 }
 
-Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline& baseline, Bytes db) {
+Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline& baseline, Bytes db, Bytes mok_list) {
   std::vector<Finding> findings;
   const auto root_hash = parse_hex(baseline.root_hash);
   if (!root_hash || root_hash->size() != 32)
@@ -140,11 +204,7 @@ Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline
     return fail(ErrorCode::malformed, "the disk has no root or no root-verity partition",
                 "give the disk.raw of a full image");
   compare_partition_ids(image.gpt, *root_hash, findings);
-  for (const auto& path : image.esp_files)
-    if (path != uki_path)
-      findings.push_back(
-          image_finding("EFI system partition", std::string(uki_path) + " alone", path,
-                        "a file that no build put there; the stub would measure addons and credentials into PCR 12"));
+  compare_esp_files(image, findings);
   const auto uki_digest = to_hex(TRY(crypto::hash_source(HashAlg::sha256, *image.uki)));
   if (uki_digest != baseline.uki_sha256)
     findings.push_back(image_finding("UKI on the ESP", baseline.uki_sha256, uki_digest,
@@ -156,7 +216,8 @@ Result<std::vector<Finding>> check_image(const ImageParts& image, const Baseline
          path = path.find(':') == std::string_view::npos ? std::string_view{} : path.substr(path.find(':') + 1))
       phases.emplace_back(path.substr(0, path.find(':')));
   }
-  const auto observed = TRY(measure::predict_image({image.disk.get(), image.uki.get(), to_buffer(db), phases}));
+  const auto observed = TRY(
+      measure::predict_image({image.disk.get(), image.uki.get(), to_buffer(db), phases, {}, image.first(mok_list)}));
   compare_events(observed, baseline, !db.empty(), findings);
   if (const auto mismatch = TRY(check_verity(*image.root, *image.verity, *root_hash)))
     findings.push_back(

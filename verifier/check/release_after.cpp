@@ -47,7 +47,7 @@ Result<ReleaseAfter> release_after(const ByteSource& uki, const Baseline& baseli
   if (authorities.size() != 1 || authorities.front()->type != EventType::EV_EFI_VARIABLE_AUTHORITY)
     return fail(ErrorCode::unsupported, "the baseline expects something else of PCR 7 than one authority",
                 "only images whose UKI the firmware starts itself are planned for");
-  *authorities.front() = TRY(measure::authority_of(uki, db));
+  *authorities.front() = TRY(measure::predict_authority(uki, db));
   const auto before =
       platform != nullptr ? platform->events : TRY(measure::secure_boot_events(measure::as_variables(variables)));
   out.pcr_7 = TRY(pcr_7(before, out.baseline));

@@ -15,6 +15,7 @@ namespace ingot::codec {
 namespace {
 
 constexpr std::size_t shown_hex_bytes = 32;
+constexpr std::uint32_t loader_conf_tag = 0xF5BC582A;  // systemd, src/fundamental/tpm2-pcr.h
 
 std::string short_hex(Bytes data) {
   return data.size() <= shown_hex_bytes
@@ -81,6 +82,13 @@ EventText describe_variable(const Event& event) {
 EventText describe_authority(const Event& event) {
   const auto variable = decode_measured_variable(event.data);
   if (!variable) return {"Secure Boot authority", short_hex(event.data), false};
+  // Not an authority, but measured as one: the revocations that shim obeys, lines of text.
+  if (variable->name == "SbatLevel") {
+    std::string lines(as_text(variable->data));
+    std::replace(lines.begin(), lines.end(), '\n', ' ');
+    while (lines.ends_with(' ')) lines.pop_back();
+    return {"SbatLevel", any_text(as_bytes(lines)), is_digest_of(event, event.data)};
+  }
   std::string text = short_hex(variable->data);
   // EFI_SIGNATURE_DATA: owner GUID, then the certificate.
   if (variable->data.size() > 16)
@@ -164,10 +172,11 @@ EventText describe_tagged(const Event& event) {
   if (!tagged) return {"tagged event", short_hex(event.data), false};
   if (tagged->id == load_options_tag && event.pcr == 9) return {"load options", {}, false};
   if (tagged->id == initrd_tag && event.pcr == 9) return {"initrd", {}, false};
+  if (tagged->id == loader_conf_tag && event.pcr == 5) return {"loader.conf", {}, false};
   return {fmt::format("tagged event 0x{:08x}", tagged->id), any_text(tagged->data), is_digest_of(event, tagged->data)};
 }
 
-/// EV_IPL: systemd-stub names sections of PCR 11 in UTF-16; systemd-pcrextend names phases.
+/// EV_IPL: systemd-stub names sections of PCR 11 in UTF-16; systemd-pcrextend names phases, shim its variables.
 EventText describe_ipl(const Event& event) {
   const auto wide = wide_text(event.data);
   if (wide && wide->starts_with('.') && event.pcr == 11) {
@@ -179,6 +188,8 @@ EventText describe_ipl(const Event& event) {
     return {event.pcr == 12 ? "command line added at boot" : "boot loader", *wide, is_digest_of(event, event.data)};
   const auto narrow = ascii_text(event.data);
   if (!narrow) return {"boot loader", short_hex(event.data), is_digest_of(event, event.data)};
+  // shim logs the name of a variable of its own; what was hashed are the variable's data.
+  if (event.pcr == 14) return {*narrow, {}, false};
   const bool vouched = is_digest_of(event, as_bytes(*narrow)) || is_digest_of(event, event.data);
   return {event.pcr == 11 && narrow->find(':') == std::string::npos ? "phase " + *narrow : "boot loader", *narrow,
           vouched};

@@ -52,16 +52,27 @@ Result<std::vector<Guid>> decode_types(const json::Value& document) {
   return types;
 }
 
-Result<std::vector<RequestContent>> decode_contents(const json::Value& document) {
+/// A line without the member is of an image whose UKI firmware starts.
+Result<BootChain> decode_chain(const json::Value& document) {
+  if (!document.contains("chain")) return BootChain::uki;
+  const auto text = TRY(json::text(document, "chain"));
+  const auto chain = parse_boot_chain(text);
+  if (!chain || *chain == BootChain::uki)
+    return fail(ErrorCode::malformed, fmt::format("\"{}\" is no boot chain with a first stage", text));
+  return *chain;
+}
+
+Result<std::vector<RequestContent>> decode_contents(const json::Value& document, BootChain chain) {
+  std::vector<const char*> names(std::begin(request_contents), std::end(request_contents));
+  if (chain != BootChain::uki) names.push_back(first_stage_content);
   std::vector<RequestContent> contents;
-  for (const auto& one : *TRY(json::array(document, "contents", std::size(request_contents)))) {
+  for (const auto& one : *TRY(json::array(document, "contents", names.size()))) {
     TRY(json::only(one, {"name", "bytes", "sha256"}));
     contents.push_back(
         {TRY(json::text(one, "name")), TRY(json::number(one, "bytes")), TRY(sha256_text(one, "sha256"))});
   }
-  const bool is_whole =
-      std::equal(contents.begin(), contents.end(), std::begin(request_contents), std::end(request_contents),
-                 [](const RequestContent& one, const char* name) { return one.name == name; });
+  const bool is_whole = std::equal(contents.begin(), contents.end(), names.begin(), names.end(),
+                                   [](const RequestContent& one, const char* name) { return one.name == name; });
   if (!is_whole) return fail(ErrorCode::malformed, "the contents are not those of a request, in their order");
   return contents;
 }
@@ -83,6 +94,8 @@ std::string encode_request_head(const RequestHead& head) {
                        {"keys", {{"db", head.db_key}, {"pcr", head.pcr_key}, {"baseline", head.baseline_key}}},
                        {"contents", json::Value::array()}};
   if (!head.pcr_system_key.empty()) document["keys"]["pcr-system"] = head.pcr_system_key;
+  if (head.chain != BootChain::uki) document["chain"] = to_text(head.chain);
+  if (!head.vendor_db.empty()) document["vendor_db"] = to_base64(head.vendor_db);
   for (const auto& phase : head.phases) document["phases"].push_back({{"name", phase}});
   for (const auto& type : head.allowed_partitions) document["allowed_partitions"].push_back({{"type", to_text(type)}});
   for (const auto& one : head.contents)
@@ -94,7 +107,8 @@ Result<RequestHead> decode_request_head(Bytes line) {
   const auto document = TRY(json::parse(line));
   TRY(check_format(document, request_format));
   TRY(json::only(document, {"format", "baseline", "command_line", "probe_command_line", "os_release", "uname", "sbat",
-                            "execution_policy", "phases", "allowed_partitions", "disk_bytes", "keys", "contents"}));
+                            "execution_policy", "phases", "allowed_partitions", "disk_bytes", "keys", "contents",
+                            "chain", "vendor_db"}));
   RequestHead head;
   head.draft = TRY(decode_baseline_statement(as_bytes(TRY(json::member(document, "baseline"))->dump())));
   head.command_line = TRY(json::text(document, "command_line"));
@@ -112,7 +126,11 @@ Result<RequestHead> decode_request_head(Bytes line) {
   head.pcr_key = TRY(sha256_text(keys, "pcr"));
   head.baseline_key = TRY(sha256_text(keys, "baseline"));
   if (keys.contains("pcr-system")) head.pcr_system_key = TRY(sha256_text(keys, "pcr-system"));
-  head.contents = TRY(decode_contents(document));
+  head.chain = TRY(decode_chain(document));
+  head.vendor_db = TRY(json::optional_base64(document, "vendor_db"));
+  if (head.vendor_db.empty() != (head.chain != BootChain::shim))
+    return fail(ErrorCode::malformed, "\"vendor_db\" belongs to the chain \"shim\", and to no other");
+  head.contents = TRY(decode_contents(document, head.chain));
   return head;
 }
 

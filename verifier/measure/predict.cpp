@@ -4,11 +4,11 @@
 
 #include "boot_events.hpp"
 #include "expected.hpp"
+#include "first_stage.hpp"
 #include "ingot/codec/event_text.hpp"
 #include "ingot/codec/gpt.hpp"
 #include "ingot/crypto/hash.hpp"
 #include "ingot/measure/uki.hpp"
-#include "secure_boot.hpp"
 
 namespace ingot::measure {
 namespace {
@@ -24,16 +24,13 @@ Result<ExpectedEvent> gpt_event(const ByteSource& disk, const std::vector<Guid>&
 /// What starting an image measures, with `medium` in front of the image itself: what firmware saw of where it came
 /// from.
 Result<Baseline> predict(const ByteSource& uki, const Buffer& db, const std::vector<std::string>& phases,
-                         LoadedUki loaded, std::vector<ExpectedEvent> medium) {
+                         LoadedUki loaded, const FirstStage& first, std::vector<ExpectedEvent> medium) {
   Baseline baseline;
   append(baseline.events, boot_attempt_events());
   baseline.events.push_back(expect_separator(5));
   // Without a db the image's PCR 7 share is unknown; the caller says so by leaving it empty, as `predict image` may.
-  if (!db.empty()) {
-    const auto pe = TRY_IN("UKI", codec::decode_pe(uki));
-    baseline.events.push_back(TRY_IN("UKI", authority_event(uki, pe, loaded.authenticode, db)));
-  }
-  append(baseline.events, std::move(medium));
+  const auto pe = TRY_IN("UKI", codec::decode_pe(uki));
+  append(baseline.events, TRY(chain_events(first, {"the UKI", uki, pe, loaded.authenticode}, db, std::move(medium))));
 
   std::vector<ExpectedEvent> sections;
   for (const auto& event : loaded.events)
@@ -60,7 +57,7 @@ Result<Baseline> predict_image(const ImageBytes& image) {
   auto loaded = TRY_IN("UKI", loaded_uki_events(*image.uki));
   std::vector<ExpectedEvent> medium;
   medium.push_back(TRY_IN("GPT", gpt_event(*image.disk, image.allowed_partitions)));
-  return predict(*image.uki, image.db, image.phases, std::move(loaded), std::move(medium));
+  return predict(*image.uki, image.db, image.phases, std::move(loaded), image.first, std::move(medium));
 }
 
 Result<Baseline> predict_network_boot(const ByteSource& uki, const Buffer& db, const std::vector<std::string>& phases) {
@@ -68,7 +65,7 @@ Result<Baseline> predict_network_boot(const ByteSource& uki, const Buffer& db, c
   std::vector<ExpectedEvent> medium;
   for (const auto& event : loaded.events)
     if (event.type == EventType::EV_EFI_BOOT_SERVICES_APPLICATION) medium.push_back(event);
-  return predict(uki, db, phases, std::move(loaded), std::move(medium));
+  return predict(uki, db, phases, std::move(loaded), {}, std::move(medium));
 }
 
 }  // namespace ingot::measure

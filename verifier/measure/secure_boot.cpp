@@ -74,39 +74,55 @@ Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::V
   return events;
 }
 
+Result<void> check_is_signed(const JudgedFile& file) {
+  if (file.pe.is_signed()) return {};
+  return fail(ErrorCode::crypto, fmt::format("{} is not signed: with Secure Boot on, it is refused", file.name),
+              "sign it with a key whose certificate is in db");
+}
+
+Result<void> check_signed_digest(const JudgedFile& file, Bytes signature) {
+  const auto over = TRY(crypto::signed_image_digest(signature));
+  const auto digest = file.authenticode.find(over.alg);
+  if (digest != file.authenticode.end() && digest->second == over.digest) return {};
+  return fail(ErrorCode::crypto,
+              fmt::format("{}'s signature is over other bytes: the file was changed after it was signed", file.name));
+}
+
+ExpectedEvent expect_authority(const Guid& guid, std::string_view variable, const codec::SignatureData& entry,
+                               std::string text) {
+  const auto data = codec::encode_measured_variable({guid, std::string(variable), codec::encode_signature_data(entry)});
+  return expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_AUTHORITY, data, fmt::format("{} authority", variable),
+                     std::move(text));
+}
+
 // edk2 SecurityPkg DxeImageVerificationLib: each signature of the file against each certificate of db, in order; the
-// first that fits is the authority, measured with its owner.
-Result<ExpectedEvent> authority_event(const ByteSource& uki, const codec::Pe& pe, const Digests& image_digests,
-                                      Bytes db) {
-  if (!pe.is_signed())
-    return fail(ErrorCode::crypto, "the UKI is not signed: with Secure Boot on, firmware refuses it",
-                "sign it with a key whose certificate is in db");
+// first that fits is the authority.
+Result<codec::SignatureData> authority_of(const JudgedFile& file, Bytes db) {
+  TRY(check_is_signed(file));
   const auto lists = TRY_IN("db", codec::decode_signature_lists(db));
-  for (const auto& signature : TRY(codec::pe_signatures(uki, pe))) {
-    const auto over = TRY(crypto::signed_image_digest(signature));
-    const auto digest = image_digests.find(over.alg);
-    if (digest == image_digests.end() || digest->second != over.digest)
-      return fail(ErrorCode::crypto,
-                  "the UKI's signature is over other bytes: the file was changed after it was signed");
+  for (const auto& signature : TRY(codec::pe_signatures(file.file, file.pe))) {
+    TRY(check_signed_digest(file, signature));
     for (const auto& list : lists) {
       if (list.type != codec::efi_cert_x509_guid) continue;
       for (const auto& entry : list.signatures) {
         const auto certificate = crypto::Certificate::from_der(entry.data);
-        if (!certificate || !crypto::verify_authenticode(signature, *certificate)) continue;
-        const auto data = codec::encode_measured_variable(
-            {codec::efi_image_security_database_guid, "db", codec::encode_signature_data(entry)});
-        return expect_data(secure_boot_pcr, EventType::EV_EFI_VARIABLE_AUTHORITY, data, "db authority",
-                           certificate->subject());
+        if (certificate && crypto::verify_authenticode(signature, *certificate)) return entry;
       }
     }
   }
-  return fail(ErrorCode::crypto, "no certificate of db signed the UKI: firmware would refuse it",
+  return fail(ErrorCode::crypto, fmt::format("no certificate of db signed {}: firmware would refuse it", file.name),
               "sign it with a key whose certificate is in db, or enrol the certificate");
 }
 
-Result<ExpectedEvent> authority_of(const ByteSource& uki, Bytes db) {
+Result<ExpectedEvent> authority_event(const JudgedFile& file, Bytes db) {
+  const auto entry = TRY(authority_of(file, db));
+  return expect_authority(codec::efi_image_security_database_guid, "db", entry,
+                          TRY(crypto::Certificate::from_der(entry.data)).subject());
+}
+
+Result<ExpectedEvent> predict_authority(const ByteSource& uki, Bytes db) {
   const auto pe = TRY(codec::decode_pe(uki));
-  return authority_event(uki, pe, TRY(authenticode_digests(uki, pe, predicted_banks)), db);
+  return authority_event({"the UKI", uki, pe, TRY(authenticode_digests(uki, pe, predicted_banks))}, db);
 }
 
 Result<Platform> with_variables(const Platform& platform, const std::vector<codec::Variable>& before,

@@ -17,6 +17,9 @@ namespace output {
 inline constexpr const char* disk = "disk.raw";
 inline constexpr const char* uki = "uki.efi";
 inline constexpr const char* probe = "probe.efi";  ///< signed UKI that reports the platform and powers off
+inline constexpr const char* first_stage =
+    "first-stage.efi";                                     ///< systemd-boot or shim; none when firmware starts the UKI
+inline constexpr const char* loader_conf = "loader.conf";  ///< of systemd-boot; none otherwise
 inline constexpr const char* root = "root.img";
 inline constexpr const char* verity = "root.verity";
 inline constexpr const char* root_hash = "root.hash";
@@ -41,6 +44,7 @@ struct BuildOptions {
   std::string mirror;
   std::string lock;           ///< lock file; empty: beside the profile
   std::string vars_template;  ///< empty variable store of the firmware
+  std::string vendor_vars;    ///< variable store whose db has the certificate that shim is signed under
   /// Private keys are elsewhere: the file to write the signing request to, nothing is built but what it takes; and
   /// the answer to such a request, which finishes the build. At most one of them; empty: private keys are in `keys`.
   std::string request, answer;

@@ -7,6 +7,7 @@
 
 #include "ingot/base/result.hpp"
 #include "ingot/model/baseline.hpp"
+#include "ingot/model/boot_chain.hpp"
 
 namespace ingot::codec {
 
@@ -19,6 +20,8 @@ struct RequestContent {
 };
 /// The contents of a request, in their order.
 inline constexpr const char* request_contents[] = {"stub", "kernel", "initrd", "probe-initrd", "partition-table"};
+/// One more behind them when the chain is not "uki": systemd-boot, not signed yet, or shim.
+inline constexpr const char* first_stage_content = "first-stage";
 
 /// The first line of a request.
 struct RequestHead {
@@ -32,10 +35,12 @@ struct RequestHead {
   std::vector<std::string> phases;
   std::vector<Guid> allowed_partitions;
   std::uint64_t disk_size_bytes = 0;
+  BootChain chain = BootChain::uki;
+  Buffer vendor_db;  ///< signature lists: the certificate that shim is signed under; empty otherwise
   /// SHA-256 of SubjectPublicKeyInfo, hexadecimal, of the keys that are to sign.
   std::string db_key, pcr_key, baseline_key;
   std::string pcr_system_key = {};       ///< signs the policies of all phases but the first; empty: nobody does
-  std::vector<RequestContent> contents;  ///< request_contents, each once
+  std::vector<RequestContent> contents;  ///< request_contents, each once, and first_stage_content where there is one
   bool operator==(const RequestHead&) const = default;
 };
 /// One line of JSON with its line feed; equal heads are equal bytes.

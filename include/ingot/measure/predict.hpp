@@ -3,6 +3,7 @@
 
 #include "ingot/base/source.hpp"
 #include "ingot/codec/variable_store.hpp"
+#include "ingot/measure/boot_chain.hpp"
 #include "ingot/model/baseline.hpp"
 
 namespace ingot::measure {
@@ -10,14 +11,15 @@ namespace ingot::measure {
 struct ImageBytes {
   const ByteSource* disk = nullptr;  ///< disk.raw: GPT event
   const ByteSource* uki = nullptr;   ///< the signed UKI as it lies on the ESP
-  Buffer db;                         ///< the db variable's data, to find the authority that lets the UKI start
+  Buffer db;                         ///< the db variable's data, to find the authority that lets each file start
   std::vector<std::string> phases;
   std::vector<Guid> allowed_partitions =
-      {};  ///< types of partitions that the node may add; none: the GPT stays as it is
+      {};                 ///< types of partitions that the node may add; none: the GPT stays as it is
+  FirstStage first = {};  ///< what firmware starts, when that is not the UKI
 };
 /// Baseline.events, .pcrs, .phases, .stub, .uki_* for an image; name, role, version, root hash and manifest are the
-/// caller's. With an empty db the authority event of PCR 7 is left out. Error (crypto) when no certificate of db signed
-/// the UKI: the firmware would refuse it.
+/// caller's. With an empty db the authority events of PCR 7 are left out; a chain with shim needs it (missing). Error
+/// (crypto) when no certificate of db signed what firmware starts, or none that the chain trusts signed the UKI.
 Result<Baseline> predict_image(const ImageBytes& image);
 
 /// The same for an image that is started over HTTP: no partition table, and OVMF measures the UKI twice, as the rig's
@@ -30,7 +32,7 @@ Result<std::vector<ExpectedEvent>> secure_boot_events(const std::vector<codec::V
 /// The certificate of db that lets this UKI start, as firmware measures it into PCR 7 behind the separator. Errors
 /// (crypto): the file is not signed, was changed, or no certificate of db signed it. dbx is not asked
 /// (check::judge_image() does).
-Result<ExpectedEvent> authority_of(const ByteSource& uki, Bytes db);
+Result<ExpectedEvent> predict_authority(const ByteSource& uki, Bytes db);
 
 /// The platform of a machine whose variables are changed and whose firmware is not: PCR 7 follows them, and nothing
 /// else does. (OVMF alone hashes memory that knows its variables into PCR 0; that is learned anew.) Error (crypto): the

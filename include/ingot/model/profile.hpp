@@ -11,6 +11,7 @@
 #include "ingot/base/guid.hpp"
 #include "ingot/base/result.hpp"
 #include "ingot/base/source.hpp"
+#include "ingot/model/boot_chain.hpp"
 #include "ingot/model/network.hpp"
 #include "ingot/model/site.hpp"
 
@@ -165,6 +166,7 @@ struct Profile {
     std::vector<std::string> phases;  ///< boot phases after which the agent reports, in order
     bool secure_boot = true;
     bool system_policy = false;  ///< policies for the phases of the running system, too, by a key of their own
+    BootChain chain = BootChain::uki;
   } boot;
   /// Integrity Policy Enforcement: nothing executes that does not come from the verity root.
   enum class Execution {

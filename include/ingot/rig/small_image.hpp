@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ingot/base/source.hpp"
+#include "ingot/builder/boot_chain.hpp"
 #include "ingot/builder/image.hpp"
 #include "ingot/builder/tree.hpp"
 
@@ -17,12 +18,14 @@ struct SmallImage {
   std::string vars_template;  ///< empty variable store of the firmware
   /// Further files of the initrd, which may be none. The agent loads what is in /modules, in the order of names.
   builder::Tree files = {};
+  BootChain chain = BootChain::uki;
+  SharedSource first_stage = {};  ///< of the chain, as builder::first_stage_of() gives it
 };
 
 /// Stub, newest kernel and os-release of a base tree. Error (missing) when it has none.
 Result<builder::UkiParts> small_image_parts(const builder::Tree& base);
 
-/// Writes disk.raw, uki.efi and VARS.fd (builder::output's names) into the folder `out`.
+/// Writes disk.raw, uki.efi, the chain's files and VARS.fd (builder::output's names) into the folder `out`.
 Result<void> make_small_image(const SmallImage& image, const std::string& out);
 
 }  // namespace ingot::rig
