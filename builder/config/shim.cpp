@@ -3,9 +3,12 @@
 
 namespace ingot::builder {
 
-ConfigPart render_shim(const Profile&) {
+ConfigPart render_shim(const Profile& profile) {
   ConfigPart part;
-  part.settings.push_back({SettingArea::security_module, "shim", "none", "", "Ingot, boot chain", ""});
+  // Those that shim makes anew on each boot come from what it measures into PCR 7 and 14.
+  const bool has_shim = profile.boot.chain == BootChain::shim;
+  part.settings.push_back(
+      {SettingArea::security_module, "shim", has_shim ? "of this boot" : "none", "", "Ingot, boot chain", ""});
   return part;
 }
 

@@ -410,10 +410,11 @@ TEST_CASE("settings: what would lock people out, or let others in, is refused wh
   CHECK(profile.error().remedy.find(row.remedy) != std::string::npos);
 }
 
-TEST_CASE("shim: a node has none of its variables, as no image starts with it") {
+TEST_CASE("shim: a node has none of its variables, unless its image starts with it") {
   Folder folder;
   const auto part = render_shim(folder.load("").value());
   REQUIRE(part.settings.size() == 1);
   CHECK(part.settings.front().name == "shim");
   CHECK(part.settings.front().value == "none");
+  CHECK(render_shim(folder.load("[boot]\nchain = \"shim\"\n").value()).settings.front().value == "of this boot");
 }

@@ -134,6 +134,15 @@ TEST_CASE("shim: a node has the variables that the baseline names, and any other
        list_line,
        List{"setting-differs " + prefix + "MokListRT"}},
       {"it is gone", {{"shim MokListRT", "sha256 00"}}, "", List{missing + prefix + "MokListRT"}},
+      {"what shim itself makes",
+       {{"shim", "of this boot"}},
+       "MokListRT\tof this boot\nSbatLevelRT\tof this boot\n",
+       {}},
+      {"behind shim, a list that somebody left",
+       {{"shim", "of this boot"}},
+       list_line,
+       List{more + prefix + "MokListRT"}},
+      {"without shim, one of this boot", none, "MokListRT\tof this boot\n", List{more + prefix + "MokListRT"}},
       {"one beside it", {{"shim MokListRT", "kept"}}, both.c_str(), List{more + prefix + "MokIgnoreDB"}},
   };
   for (const auto& [name, wanted, text, expected] : rows) {
