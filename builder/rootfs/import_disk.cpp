@@ -1,9 +1,9 @@
 #include <fmt/format.h>
-#include <guestfs.h>
 
 #include <cstdlib>
 #include <filesystem>
 
+#include "guestfs.hpp"
 #include "import.hpp"
 #include "index_file.hpp"
 #include "ingot/base/reader.hpp"
@@ -13,10 +13,15 @@ namespace ingot::builder {
 namespace detail {
 namespace {
 
-struct CloseGuestfs {
-  void operator()(guestfs_h* handle) const { guestfs_close(handle); }
+/// A machine of libguestfs's, and the library that it belongs to.
+struct Guest {
+  struct Close {
+    decltype(&guestfs_close) close;
+    void operator()(guestfs_h* handle) const { close(handle); }
+  };
+  Guestfs library;
+  std::unique_ptr<guestfs_h, Close> handle;
 };
-using Guestfs = std::unique_ptr<guestfs_h, CloseGuestfs>;
 
 /// A NULL-terminated list of malloc'ed strings, as libguestfs returns.
 struct FreeStrings {
@@ -33,8 +38,8 @@ std::vector<std::string> texts(const Strings& strings) {
   return out;
 }
 
-Error failure(guestfs_h* handle, std::string_view what) {
-  const char* text = guestfs_last_error(handle);
+Error failure(const Guest& guest, std::string_view what) {
+  const char* text = guest.library.last_error(guest.handle.get());
   return Error{ErrorCode::tool_failed,
                fmt::format("{}: {}", what, text != nullptr ? text : "libguestfs does not say why"),
                {},
@@ -57,29 +62,30 @@ void report_progress(guestfs_h*, void* context, std::uint64_t, int, int, const c
   if (count >= 4) static_cast<Progress*>(context)->at(numbers[2], numbers[3]);
 }
 
-Result<Guestfs> launch(const std::string& image, const std::string& scratch, const std::string& appliance,
-                       Progress& progress) {
+Result<Guest> launch(const std::string& image, const std::string& scratch, const std::string& appliance,
+                     Progress& progress) {
   if (!has_kernel())
     return fail(ErrorCode::missing, "libguestfs starts this machine's kernel in a virtual machine, and /boot has none",
                 "install the Debian package linux-image-cloud-amd64");
-  Guestfs guest(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT));
-  if (guest == nullptr) return fail(ErrorCode::internal, "libguestfs gives no handle");
-  auto* handle = guest.get();
-  guestfs_set_error_handler(handle, nullptr, nullptr);  // libraries do not print
-  (void)guestfs_set_event_callback(handle, report_progress, GUESTFS_EVENT_PROGRESS, 0, &progress);
-  if (guestfs_set_backend(handle, "direct") != 0 || guestfs_set_tmpdir(handle, scratch.c_str()) != 0 ||
-      guestfs_set_cachedir(handle, appliance.c_str()) != 0)
-    return fail(failure(handle, "preparing libguestfs"));
-  if (!kvm_works() && guestfs_set_backend_setting(handle, "force_tcg", "1") != 0)
-    return fail(failure(handle, "preparing libguestfs"));
+  const auto lib = TRY(load_guestfs());
+  Guest guest{lib, {lib.create_flags(GUESTFS_CREATE_NO_ENVIRONMENT), {lib.close}}};
+  auto* handle = guest.handle.get();
+  if (handle == nullptr) return fail(ErrorCode::internal, "libguestfs gives no handle");
+  lib.set_error_handler(handle, nullptr, nullptr);  // libraries do not print
+  (void)lib.set_event_callback(handle, report_progress, GUESTFS_EVENT_PROGRESS, 0, &progress);
+  if (lib.set_backend(handle, "direct") != 0 || lib.set_tmpdir(handle, scratch.c_str()) != 0 ||
+      lib.set_cachedir(handle, appliance.c_str()) != 0)
+    return fail(failure(guest, "preparing libguestfs"));
+  if (!kvm_works() && lib.set_backend_setting(handle, "force_tcg", "1") != 0)
+    return fail(failure(guest, "preparing libguestfs"));
   // Probing the format of a raw image would let its content choose qcow2 and name other files: detect it from the
   // header here.
   const auto format = TRY(disk_format(image));
-  if (guestfs_add_drive_opts(handle, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                             format.c_str(), -1) != 0)
-    return fail(failure(handle, "opening it"));
-  if (guestfs_launch(handle) != 0) {
-    auto error = failure(handle, "starting libguestfs's virtual machine");
+  if (lib.add_drive_opts(handle, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                         format.c_str(), -1) != 0)
+    return fail(failure(guest, "opening it"));
+  if (lib.launch(handle) != 0) {
+    auto error = failure(guest, "starting libguestfs's virtual machine");
     error.remedy =
         "run libguestfs-test-tool; it needs the Debian packages linux-image-cloud-amd64, supermin and qemu-system-x86";
     return fail(std::move(error));
@@ -87,19 +93,21 @@ Result<Guestfs> launch(const std::string& image, const std::string& scratch, con
   return guest;
 }
 
-Result<void> mount_root(guestfs_h* handle) {
-  const Strings roots(guestfs_inspect_os(handle));
-  if (roots == nullptr) return fail(failure(handle, "looking for an operating system"));
+Result<void> mount_root(const Guest& guest) {
+  const auto& lib = guest.library;
+  auto* handle = guest.handle.get();
+  const Strings roots(lib.inspect_os(handle));
+  if (roots == nullptr) return fail(failure(guest, "looking for an operating system"));
   const auto found = texts(roots);
   if (found.size() == 1) {
-    const Strings points(guestfs_inspect_get_mountpoints(handle, found.front().c_str()));
-    if (points == nullptr) return fail(failure(handle, "looking for mount points"));
+    const Strings points(lib.inspect_get_mountpoints(handle, found.front().c_str()));
+    if (points == nullptr) return fail(failure(guest, "looking for mount points"));
     const auto list = texts(points);             // path, device, path, device, ...
     std::map<std::string, std::string> ordered;  // "/" before "/boot" before "/boot/efi"
     for (std::size_t i = 0; i + 1 < list.size(); i += 2) ordered[list[i]] = list[i + 1];
     for (const auto& [path, device] : ordered)
-      if (guestfs_mount_ro(handle, device.c_str(), path.c_str()) != 0 && path == "/")
-        return fail(failure(handle, "mounting its root"));
+      if (lib.mount_ro(handle, device.c_str(), path.c_str()) != 0 && path == "/")
+        return fail(failure(guest, "mounting its root"));
     return {};
   }
   if (found.size() > 1)
@@ -113,13 +121,14 @@ Result<void> extract(const std::string& image, const std::string& tar, const std
                      const std::string& appliance, Progress& progress) {
   progress.step("virtual machine", "libguestfs, read-only");
   const auto guest = TRY(launch(image, scratch, appliance, progress));
-  TRY(mount_root(guest.get()));
+  const auto& lib = guest.library;
+  auto* handle = guest.handle.get();
+  TRY(mount_root(guest));
   progress.step("extract", image);
-  if (guestfs_tar_out_opts(guest.get(), "/", tar.c_str(), GUESTFS_TAR_OUT_OPTS_NUMERICOWNER, 1,
-                           GUESTFS_TAR_OUT_OPTS_XATTRS, 1, GUESTFS_TAR_OUT_OPTS_SELINUX, 1, GUESTFS_TAR_OUT_OPTS_ACLS,
-                           1, -1) != 0)
-    return fail(failure(guest.get(), "reading its files"));
-  if (guestfs_shutdown(guest.get()) != 0) return fail(failure(guest.get(), "stopping libguestfs's virtual machine"));
+  if (lib.tar_out_opts(handle, "/", tar.c_str(), GUESTFS_TAR_OUT_OPTS_NUMERICOWNER, 1, GUESTFS_TAR_OUT_OPTS_XATTRS, 1,
+                       GUESTFS_TAR_OUT_OPTS_SELINUX, 1, GUESTFS_TAR_OUT_OPTS_ACLS, 1, -1) != 0)
+    return fail(failure(guest, "reading its files"));
+  if (lib.shutdown(handle) != 0) return fail(failure(guest, "stopping libguestfs's virtual machine"));
   return {};
 }
 
