@@ -72,7 +72,8 @@ TEST_CASE("signing request: what nobody could explain is refused") {
   }
 }
 
-TEST_CASE("signing request: a boot chain brings its first stage, shim the certificate it is signed under, and nothing else") {
+TEST_CASE(
+    "signing request: a boot chain brings its first stage, shim the certificate it is signed under, and nothing else") {
   for (const auto chain : {BootChain::systemd_boot, BootChain::shim}) {
     INFO(to_text(chain));
     auto asked = head();
