@@ -53,7 +53,7 @@ TEST_CASE("boot chain: systemd-boot's files are found where it looks, and one UK
   const auto found = disk.open();
   REQUIRE(found);
   CHECK(found->chain == BootChain::systemd_boot);
-  CHECK(found->uki_path == "EFI/Linux/node.efi");
+  CHECK(found->uki_path == "EFI/Linux/NODE.EFI");  // FAT: a short name has no case
   CHECK(content(found->uki) == uki);
   CHECK(as_text(found->loader_conf.value()) == loader_conf);
   CHECK(output_of({"sbverify", "--cert", keys.certificate("db"), chain.first_stage}).find("OK") != std::string::npos);
@@ -75,7 +75,7 @@ TEST_CASE("boot chain: shim's second stage is the UKI, and it is put there as it
   const auto found = disk.open();
   REQUIRE(found);
   CHECK(found->chain == BootChain::shim);
-  CHECK(found->uki_path == "EFI/BOOT/grubx64.efi");
+  CHECK(found->uki_path == "EFI/BOOT/GRUBX64.EFI");
   CHECK(content(found->first_stage) == shim.bytes());
   CHECK_FALSE(found->loader_conf);
 
