@@ -285,7 +285,8 @@ Step Network::step(const Edge& edge, const Packet& packet) {
     at = walk(edge.from.host, "output to " + interface(edge.from).name,
               [&](Firewall& each) { return each.sent(chosen, interface(edge.from).name, Bound::may); });
   }
-  for (const auto& [in, router] : edge.routers) {
+  for (const auto& hop : edge.routers) {
+    const auto &in = hop.first, &router = hop.second;
     const auto arriving = sets.both(sets.forget(at, field::state), sets.state(PacketState::fresh));
     at = walk(router.host, fmt::format("forward from {} to {}", interface(in).name, interface(router).name),
               [&](Firewall& each) {
