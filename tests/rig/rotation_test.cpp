@@ -169,7 +169,6 @@ TEST_CASE("rotation: db, KEK and PK are replaced in steps that boot, and the old
   const auto after = opened(plan + "/2-revoke/platform.json", rig.keys, codec::decode_platform_statement);
   const auto learned = must(check::learn_platform(alone.evidence));
   CHECK(variables_share(after) == variables_share(learned));
-  CHECK(after.pcrs.at(HashAlg::sha256).at(7) == learned.pcrs.at(HashAlg::sha256).at(7));
   auto baseline = opened(plan + "/2-revoke/small-2.json", rig.keys, codec::decode_baseline_statement);
   check::BootQuestion question;
   question.baseline = &baseline;

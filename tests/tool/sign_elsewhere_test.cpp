@@ -105,7 +105,7 @@ TEST_CASE("sign: what another machine signed is the same to the byte as what the
   const auto request = read_request(site.at("request")).value();
   CHECK(request.id == id);
   const auto words = explain(request).value();
-  CHECK(words.size() == 5);
+  CHECK(words.size() == 6);
   CHECK(std::any_of(words.begin(), words.end(), [](const std::string& line) {
     return line.find("command line \"console=ttyS0 roothash=aaaa") != std::string::npos;
   }));

@@ -151,10 +151,12 @@ Result<Platform> with_variables(const Platform& platform, const std::vector<code
     return fail(ErrorCode::crypto,
                 fmt::format("the platform \"{}\" was not learned with this {}", platform.name, old_events[known].cause),
                 "give the platform of these machines, and the variables that they have now");
-  for (auto& [alg, bank] : out.pcrs) bank.erase(secure_boot_pcr);
-  for (const auto& [alg, bank] : replay_expected(share, {}))
-    if (auto values = out.pcrs.find(alg); values != out.pcrs.end())
-      values->second[secure_boot_pcr] = bank.at(secure_boot_pcr);
+  const auto values = replay_expected(share, {});
+  for (auto& [alg, bank] : out.pcrs) {
+    if (bank.erase(secure_boot_pcr) == 0) continue;
+    if (const auto replayed = values.find(alg); replayed != values.end())
+      bank[secure_boot_pcr] = replayed->second.at(secure_boot_pcr);
+  }
   return out;
 }
 
