@@ -17,7 +17,7 @@ namespace {
 struct Guest {
   struct Close {
     decltype(&guestfs_close) close;
-    void operator()(guestfs_h* handle) const { close(handle); }
+    void operator()(guestfs_h* machine) const { close(machine); }
   };
   Guestfs library;
   std::unique_ptr<guestfs_h, Close> handle;

@@ -31,7 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                                               {SettingArea::mount, "swaps"},
                                                               {SettingArea::security_module, "shim"}};
   if (size == 0) return 0;
-  const auto& [area, part] = parts[data[0] % std::size(parts)];
+  const auto& chosen = parts[data[0] % std::size(parts)];
+  const auto area = chosen.first;
+  const auto* part = chosen.second;
   const Bytes raw(data + 1, size - 1);
   NodeReport report;
   for (const auto& [of, name] : parts) report.parts[name] = "";

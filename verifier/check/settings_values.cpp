@@ -156,7 +156,8 @@ void judge_security_modules(AreaJudge& judge, const Rows& rows) {
   if (!policies_reported) return;
   judge.compare_facts(of_facts, facts);
   for (const auto& fact : facts) {
-    const auto &name = fact.first, &list = fact.second;
+    const auto& name = fact.first;
+    const auto& list = fact.second;
     const bool named =
         std::any_of(of_facts.begin(), of_facts.end(), [&](const Setting* row) { return row->name == name; });
     if (!named && name.starts_with("ipe policy "))
