@@ -57,8 +57,8 @@ std::map<std::string, Buffer> contents(const EnrolledVariables& variables) {
 /// Of the variable: the certificates' subjects.
 std::vector<std::string> subjects(const EnrolledVariables& variables, const char* name) {
   std::vector<std::string> out;
-  for (const auto& certificate : measure::certificates_of(variables.at(name).content).value())
-    out.push_back(certificate.subject());
+  const auto certificates = measure::certificates_of(variables.at(name).content).value();
+  for (const auto& certificate : certificates) out.push_back(certificate.subject());
   return out;
 }
 
