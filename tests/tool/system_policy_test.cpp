@@ -30,12 +30,15 @@ TEST_CASE(
 
   const auto file = file_source(uki).value();
   const auto pe = codec::decode_pe(*file).value();
-  // As it is in memory: without what fills it up in the file.
+  // As it is in memory: without what fills it up in the file, and with the zeros that the file leaves out.
   const auto section = [&](const std::string& name) {
     const auto* found = pe.find("." + name);
     REQUIRE(found != nullptr);
     const auto to = folder.path() + "/" + name;
-    REQUIRE(write_file(to, read_part(*file, found->raw_offset, found->virtual_size, 1u << 24).value()));
+    const auto in_file = std::min(found->virtual_size, found->raw_size);
+    auto bytes = read_part(*file, found->raw_offset, in_file, 1u << 24).value();
+    bytes.resize(found->virtual_size);
+    REQUIRE(write_file(to, bytes));
     return to;
   };
   const auto signed_by = [&](const std::string& key, const std::vector<std::string>& phases) {
