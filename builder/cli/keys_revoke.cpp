@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "boot_files.hpp"
 #include "cli.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
@@ -18,7 +19,6 @@
 namespace ingot::cli {
 namespace {
 
-constexpr std::uint64_t certificate_cap_bytes = 1u << 20;
 constexpr std::uint64_t sbat_cap_bytes = 64u << 10;
 
 struct RevokeArguments : LifecycleArguments {
@@ -64,11 +64,6 @@ Result<std::optional<std::uint32_t>> generation_of(const Image& image, const std
   return std::optional<std::uint32_t>{};
 }
 
-Result<Buffer> digest_of(const Image& image) {
-  constexpr HashAlg algs[] = {HashAlg::sha256};
-  return TRY_IN(image.path, measure::authenticode_digests(*image.file, image.pe, algs)).at(HashAlg::sha256);
-}
-
 Result<bool> is_below(const Image& image, const codec::SbatEntry& least) {
   const auto generation = TRY(generation_of(image, least.component));
   return generation && *generation < least.generation;
@@ -103,15 +98,10 @@ Result<void> check_generations(const LifecycleInputs& inputs, const codec::SbatE
 Result<std::vector<codec::SignatureList>> entries_of(const RevokeArguments& arguments, const std::vector<Image>& images,
                                                      const Guid& owner) {
   std::vector<codec::SignatureList> lists;
-  for (const auto& path : arguments.certificates) {
-    const auto bytes = TRY(read_file(path, certificate_cap_bytes));
-    const bool is_pem = as_text(bytes).find("-----BEGIN ") != std::string_view::npos;
-    const auto certificate =
-        TRY_IN(path, is_pem ? crypto::Certificate::from_pem(as_text(bytes)) : crypto::Certificate::from_der(bytes));
-    lists.push_back(codec::x509_list(owner, certificate.der()));
-  }
+  for (const auto& path : arguments.certificates)
+    lists.push_back(codec::x509_list(owner, TRY(read_certificate(path)).der()));
   codec::SignatureList digests{codec::efi_cert_sha256_guid, {}, {}};
-  for (const auto& image : images) digests.signatures.push_back({owner, TRY(digest_of(image))});
+  for (const auto& image : images) digests.signatures.push_back({owner, TRY(image_digest(image.path))});
   if (!digests.signatures.empty()) lists.push_back(std::move(digests));
   return lists;
 }

@@ -3,13 +3,11 @@
 
 #include <memory>
 
+#include "boot_files.hpp"
 #include "cli.hpp"
 #include "documents.hpp"
 #include "ingot/base/output.hpp"
-#include "ingot/base/source.hpp"
 #include "ingot/check/option_roms.hpp"
-#include "ingot/codec/pe.hpp"
-#include "ingot/measure/uki.hpp"
 #include "ingot/signer/variables.hpp"
 #include "key_options.hpp"
 #include "signing_time.hpp"
@@ -17,7 +15,6 @@
 namespace ingot::cli {
 namespace {
 
-constexpr std::uint64_t certificate_cap_bytes = 1u << 20;
 constexpr std::size_t sha256_bytes = 32;
 
 struct UpdateArguments {
@@ -31,20 +28,6 @@ struct UpdateArguments {
   bool append = false;
   bool remove = false;
 };
-
-Result<crypto::Certificate> read_certificate(const std::string& path) {
-  const auto bytes = TRY(read_file(path, certificate_cap_bytes));
-  if (as_text(bytes).find("-----BEGIN ") != std::string_view::npos)
-    return TRY_IN(path, crypto::Certificate::from_pem(as_text(bytes)));
-  return TRY_IN(path, crypto::Certificate::from_der(bytes));
-}
-
-Result<Buffer> image_digest(const std::string& path) {
-  const auto file = TRY(file_source(path));
-  constexpr HashAlg algs[] = {HashAlg::sha256};
-  const auto pe = TRY_IN(path, codec::decode_pe(*file));
-  return TRY_IN(path, measure::authenticode_digests(*file, pe, algs)).at(HashAlg::sha256);
-}
 
 Result<Guid> owner_of(const UpdateArguments& arguments) {
   if (arguments.owner.empty())
