@@ -149,6 +149,7 @@ TEST_CASE("modules: the verdict names a MokListRT that somebody left in the stor
                                    {},
                                    codec::encode_signature_lists({codec::x509_list(shim_lock_guid, mok.der())})};
   Guest guest{efivars_steps, {}};
+  guest.steps.emplace_back("mount securityfs /sys/kernel/security");
   guest.steps.emplace_back("/ingot-agent evidence --port org.ingot.evidence");
   const auto image = cast_guest(fixture, "guest", fixture.image.keys, guest);
   /// What a verdict finds of the kernel's security modules; all else this guest, whose root is its initrd, lacks.
