@@ -45,6 +45,7 @@ Result<void> make_small_image(const SmallImage& image, const std::string& out) {
   const std::string signed_uki = out + "/" + builder::output::uki;
   auto parts = image.parts;
   parts.initrd = TRY(make_initrd(image, scratch.path()));
+  parts.kernel = TRY(builder::kernel_of(image.chain, parts.kernel));
   TRY(builder::make_signed_uki(std::move(parts), builder::PcrPolicy::signed_by_pcr_key, keys, signed_uki));
   const auto chain = TRY(builder::write_chain(image.chain, image.first_stage, keys, out));
   TRY(make_probe_disk(signed_uki, out + "/" + builder::output::disk, chain));

@@ -74,7 +74,8 @@ Result<PeToSign> PeToSign::copy(SharedSource file, const std::string& out_path, 
     old_table = TRY(read_part(*file, pe.certificate_table_offset, pe.certificate_table_size, 1u << 20));
   if (how.signatures == OldSignatures::replace) kept.clear();
   auto hasher = TRY(measure::AuthenticodeHasher::create(pe, algorithms(kept)));
-  auto out = TRY(PeOutput::copy(*file, pe, out_path, [&](Bytes chunk) { hasher.pass(chunk); }));
+  auto out = TRY(PeOutput::copy(
+      *file, pe, out_path, [&](Bytes chunk) { hasher.pass(chunk); }, how.durability));
   if (how.checksum == OldChecksum::must_fit) TRY(check_checksum(pe, out.checksum_before(old_table)));
   const auto digests = TRY(hasher.finish(*file));
   TRY(check_kept(kept, digests));

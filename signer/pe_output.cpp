@@ -1,19 +1,22 @@
 #include "pe_output.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
-#include <array>
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "ingot/base/writer.hpp"
 
 namespace ingot::signer {
 namespace {
 
-constexpr std::size_t chunk_bytes = 256u << 10;
+constexpr std::size_t chunk_bytes = 1u << 20;
 
 // Firmware loads no file of 2 GiB (edk2 counts its size in 31 bits).
 Result<void> check_size(std::uint64_t size_bytes) {
@@ -22,82 +25,89 @@ Result<void> check_size(std::uint64_t size_bytes) {
   return fail(ErrorCode::limit, "a PE file of 2 GiB and more; firmware does not load it", "make it smaller");
 }
 
-/// A thread that writes while this one reads and hashes. Buffers are few and small: what was just read is still in the
-/// processor's cache when it is hashed and written, and what is hashed is what is written, whatever happens to the file
-/// meanwhile.
-class WritingHand {
+/// A thread that copies while this one hashes what has arrived in the output. So what is hashed is what was written,
+/// whatever happens to the file meanwhile.
+class CopyingHand {
  public:
-  using Write = std::function<Result<void>(std::uint64_t at, Bytes)>;
-  explicit WritingHand(Write write) : write_(std::move(write)), thread_([this] { work(); }) {}
-  WritingHand(const WritingHand&) = delete;
-  WritingHand& operator=(const WritingHand&) = delete;
-  ~WritingHand() { (void)stop(); }
-
-  /// One that is written, of chunk_bytes; waits for it. An error is one of an earlier write.
-  Result<MutableBytes> free_buffer() {
-    std::unique_lock guard(lock_);
-    changed_.wait(guard, [&] { return taken_ - written_ < buffer_count; });
-    if (!result_) return fail(Error(result_.error()));
-    return MutableBytes(buffers_[taken_ % buffer_count]);
-  }
-  /// To be written to `at`; it may be read, but not written, until it is free again.
-  void take(std::uint64_t at, Bytes buffer) {
-    const std::lock_guard guard(lock_);
-    parts_[taken_++ % buffer_count] = {at, buffer};
-    changed_.notify_all();
-  }
-  Result<void> finish() { return stop(); }
-
- private:
-  static constexpr std::size_t buffer_count = 4;
-  struct Part {
-    std::uint64_t at = 0;
-    Bytes bytes;
-  };
-
-  void work() {
-    for (std::unique_lock guard(lock_);;) {
-      changed_.wait(guard, [&] { return written_ < taken_ || stopping_; });
-      if (written_ == taken_) return;
-      const auto part = parts_[written_ % buffer_count];
-      const bool good = result_.has_value();
-      guard.unlock();
-      auto done = good ? write_(part.at, part.bytes) : Result<void>{};
-      guard.lock();
-      if (!done) result_ = std::move(done);
-      ++written_;
-      changed_.notify_all();
-    }
-  }
-  Result<void> stop() {
+  /// `arrived` is called in that thread, for each part, in order.
+  using Arrived = std::function<void(std::uint64_t at, std::uint64_t size)>;
+  CopyingHand(OutputFile& out, const ByteSource& file, std::uint64_t end, Durability durability, Arrived arrived)
+      : thread_([=, this, &out, &file] { work(out, file, end, durability, arrived); }) {}
+  CopyingHand(const CopyingHand&) = delete;
+  CopyingHand& operator=(const CopyingHand&) = delete;
+  ~CopyingHand() {
     {
       const std::lock_guard guard(lock_);
       stopping_ = true;
-      changed_.notify_all();
     }
-    if (thread_.joinable()) thread_.join();
-    return result_;
+    thread_.join();
   }
 
-  Write write_;
-  std::array<Buffer, buffer_count> buffers_ = {Buffer(chunk_bytes), Buffer(chunk_bytes), Buffer(chunk_bytes),
-                                               Buffer(chunk_bytes)};
-  std::array<Part, buffer_count> parts_;
+  /// Waits for more than `known` bytes; says how many there are.
+  Result<std::uint64_t> more_than(std::uint64_t known) {
+    std::unique_lock guard(lock_);
+    changed_.wait(guard, [&] { return copied_ > known || !result_; });
+    if (!result_) return fail(Error(result_.error()));
+    return copied_;
+  }
+
+ private:
+  void work(OutputFile& out, const ByteSource& file, std::uint64_t end, Durability durability, const Arrived& arrived) {
+    for (std::uint64_t at = 0; at < end;) {
+      const auto size = std::min<std::uint64_t>(end - at, chunk_bytes);
+      auto done = out.copy_part(file, at, size);
+      // Advice: what is on its way to the disk by now, commit() need not wait for.
+      if (durability == Durability::synced)
+        ::sync_file_range(out.descriptor(), static_cast<off_t>(at), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
+      if (done) arrived(at, size);
+      at += size;
+      const std::lock_guard guard(lock_);
+      if (done) copied_ = at;
+      result_ = std::move(done);
+      changed_.notify_all();
+      if (stopping_ || !result_) return;
+    }
+  }
+
   std::mutex lock_;
   std::condition_variable changed_;
-  std::size_t taken_ = 0, written_ = 0;  ///< how many buffers
+  std::uint64_t copied_ = 0;
   bool stopping_ = false;
   Result<void> result_;
   std::thread thread_;  ///< last: it uses the others
 };
 
+/// A file in memory. It is ours alone, so nobody shortens it meanwhile.
+class Mapping {
+ public:
+  static Result<Mapping> of(const OutputFile& file, std::uint64_t size) {
+    void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor(), 0);
+    if (at == MAP_FAILED) return fail(io_error(fmt::format("reading {}", file.temporary_path()), errno));
+    return Mapping(at, size);
+  }
+  Mapping(Mapping&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(other.size_) {}
+  Mapping& operator=(Mapping&&) = delete;
+  ~Mapping() {
+    if (at_ != nullptr) ::munmap(at_, size_);
+  }
+  /// Of which all must have been written.
+  [[nodiscard]] Bytes part(std::uint64_t offset, std::uint64_t size) const {
+    return Bytes(static_cast<const std::uint8_t*>(at_), size_).subspan(offset, size);
+  }
+
+ private:
+  Mapping(void* at, std::uint64_t size) : at_(at), size_(size) {}
+  void* at_;
+  std::uint64_t size_;
+};
+
 }  // namespace
 
 Result<PeOutput> PeOutput::copy(const ByteSource& file, const codec::Pe& pe, const std::string& out_path,
-                                const std::function<void(Bytes)>& also) {
+                                const std::function<void(Bytes)>& also, Durability durability) {
   TRY(check_size(pe.file_size));
   auto out = TRY(OutputFile::create(out_path));
-  PeOutput copy(std::move(out), pe);
+  PeOutput copy(std::move(out), pe, durability);
   TRY(copy.read_from(file, also));
   copy.sum_.take_back(pe.checksum_offset, Writer{}.u32le(pe.checksum).view());
   return copy;
@@ -105,27 +115,17 @@ Result<PeOutput> PeOutput::copy(const ByteSource& file, const codec::Pe& pe, con
 
 Result<void> PeOutput::read_from(const ByteSource& file, const std::function<void(Bytes)>& also) {
   const std::uint64_t end = pe_.is_signed() ? pe_.certificate_table_offset : pe_.file_size;
-  std::uint64_t under_way = 0;
-  WritingHand writer([&](std::uint64_t at, Bytes bytes) -> Result<void> {
-    sum_.add(at, bytes);
-    TRY(out_.copy_at(at, bytes));
-    constexpr std::uint64_t worth_starting_bytes = 2u << 20;
-    if (const auto written = at + bytes.size(); written - under_way >= worth_starting_bytes || written == end) {
-      // Advice: what is on its way to the disk by now, commit() need not wait for.
-      ::sync_file_range(out_.descriptor(), static_cast<off_t>(under_way), static_cast<off_t>(written - under_way),
-                        SYNC_FILE_RANGE_WRITE);
-      under_way = written;
-    }
-    return {};
-  });
+  TRY(out_.truncate(end));
+  const auto written = TRY(Mapping::of(out_, end));
+  // Both threads have about the same to do.
+  CopyingHand copying(out_, file, end, durability_,
+                      [&](std::uint64_t at, std::uint64_t size) { sum_.add(at, written.part(at, size)); });
   while (end_ < end) {
-    const auto buffer = TRY(writer.free_buffer()).first(std::min<std::uint64_t>(end - end_, chunk_bytes));
-    TRY(file.read(end_, buffer));
-    writer.take(end_, buffer);
-    also(buffer);
-    end_ += buffer.size();
+    const auto there = TRY(copying.more_than(end_));
+    also(written.part(end_, there - end_));
+    end_ = there;
   }
-  return writer.finish();
+  return {};
 }
 
 std::uint32_t PeOutput::checksum_before(Bytes table) const {
@@ -153,7 +153,7 @@ Result<void> PeOutput::finish(Bytes table) {
   TRY(out_.write_at(pe_.checksum_offset, Writer{}.u32le(sum_.value(size)).view()));
   TRY(out_.truncate(size));
   TRY(out_.write_at(table_at, table));
-  return out_.commit();
+  return out_.commit(durability_);
 }
 
 }  // namespace ingot::signer

@@ -12,20 +12,22 @@ namespace ingot::signer {
 class PeOutput {
  public:
   static Result<PeOutput> copy(const ByteSource& file, const codec::Pe& pe, const std::string& out_path,
-                               const std::function<void(Bytes)>& also);
+                               const std::function<void(Bytes)>& also, Durability durability = Durability::synced);
   /// CheckSum as the file that was read should have it. `table` is its certificate table.
   [[nodiscard]] std::uint32_t checksum_before(Bytes table) const;
   /// Sets data directory, certificate table (none when empty) and CheckSum, and gives the file its name.
   Result<void> finish(Bytes table);
 
  private:
-  PeOutput(OutputFile out, const codec::Pe& pe) : out_(std::move(out)), pe_(pe) {}
+  PeOutput(OutputFile out, const codec::Pe& pe, Durability durability)
+      : out_(std::move(out)), pe_(pe), durability_(durability) {}
   Result<void> read_from(const ByteSource& file, const std::function<void(Bytes)>& also);
 
   OutputFile out_;
   codec::Pe pe_;
   codec::PeChecksum sum_;  ///< of what was copied, without CheckSum
   std::uint64_t end_ = 0;  ///< of what was copied
+  Durability durability_;
 };
 
 }  // namespace ingot::signer

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
+#include <string_view>
 
 #include "cli.hpp"
 #include "key_options.hpp"
@@ -10,6 +13,28 @@ namespace {
 constexpr const char* exit_text =
     "Exit status: 0 done or matches, 1 findings, 2 malformed input, 3 usage or I/O.\n"
     "Human text goes to standard error; --json puts one JSON document on standard output.";
+
+struct Command {
+  std::string_view name;
+  void (*add)(CLI::App&, ingot::cli::Action&);
+};
+constexpr Command commands[] = {{"keys", ingot::cli::add_keys},         {"sign", ingot::cli::add_sign},
+                                {"build", ingot::cli::add_build},       {"compare", ingot::cli::add_compare},
+                                {"predict", ingot::cli::add_predict},   {"platform", ingot::cli::add_platform},
+                                {"log", ingot::cli::add_log},           {"enroll", ingot::cli::add_enroll},
+                                {"seal", ingot::cli::add_seal},         {"recover", ingot::cli::add_recover},
+                                {"verify", ingot::cli::add_verify},     {"release", ingot::cli::add_release},
+                                {"export", ingot::cli::add_export},     {"findings", ingot::cli::add_findings},
+                                {"settings", ingot::cli::add_settings}, {"rig", ingot::cli::add_rig},
+                                {"segment", ingot::cli::add_segment}};
+
+/// The command that `first` names, or all. Options and texts of the others would take longer than a signature does.
+void add_commands(CLI::App& app, ingot::cli::Action& action, std::string_view first) {
+  const auto* named =
+      std::find_if(std::begin(commands), std::end(commands), [&](const auto& one) { return one.name == first; });
+  if (named != std::end(commands)) return named->add(app, action);
+  for (const auto& one : commands) one.add(app, action);
+}
 
 }  // namespace
 
@@ -23,23 +48,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(exit_text);
   cli::Action action;
-  cli::add_keys(app, action);
-  cli::add_sign(app, action);
-  cli::add_build(app, action);
-  cli::add_compare(app, action);
-  cli::add_predict(app, action);
-  cli::add_platform(app, action);
-  cli::add_log(app, action);
-  cli::add_enroll(app, action);
-  cli::add_seal(app, action);
-  cli::add_recover(app, action);
-  cli::add_verify(app, action);
-  cli::add_release(app, action);
-  cli::add_export(app, action);
-  cli::add_findings(app, action);
-  cli::add_settings(app, action);
-  cli::add_rig(app, action);
-  cli::add_segment(app, action);
+  add_commands(app, action, argc > 1 ? argv[1] : "");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

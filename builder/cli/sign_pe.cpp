@@ -39,6 +39,7 @@ Result<std::optional<std::int64_t>> signing_time(const SignArguments& arguments)
 
 Result<int> sign(const SignArguments& arguments) {
   signer::PeSigning how;
+  how.durability = Durability::cached;
   how.signing_time = TRY(signing_time(arguments));
   if (arguments.add) how.signatures = signer::OldSignatures::keep;
   if (arguments.replace) how.signatures = signer::OldSignatures::replace;

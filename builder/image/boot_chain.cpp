@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "ingot/base/output.hpp"
@@ -19,6 +20,7 @@ constexpr Origin systemd_boot = {"/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 constexpr Origin shim = {"/usr/lib/shim/shimx64.efi.signed", "shim-signed"};
 
 constexpr std::uint64_t first_stage_cap_bytes = 16u << 20;
+constexpr std::uint64_t kernel_cap_bytes = 256u << 20;
 
 Result<Buffer> content_of(const Tree& tree, const Origin& origin) {
   if (tree.resolve(origin.path) == nullptr)
@@ -35,6 +37,17 @@ Result<SharedSource> first_stage_of(const Tree& base, BootChain chain) {
   auto file = memory_source(TRY(content_of(base, origin)));
   TRY_IN(origin.path, measure::describe_first_stage(*file));
   return file;
+}
+
+Result<SharedSource> kernel_of(BootChain chain, const SharedSource& kernel) {
+  if (chain != BootChain::shim) return kernel;
+  const auto pe = TRY_IN("the kernel", codec::decode_pe(*kernel));
+  if (!pe.is_signed()) return kernel;
+  auto bytes = TRY_IN("the kernel", read_part(*kernel, 0, pe.certificate_table_offset, kernel_cap_bytes));
+  constexpr std::size_t directory_bytes = 8, checksum_bytes = 4;  // a CheckSum of 0 says that there is none
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(pe.security_directory_offset), directory_bytes, 0);
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(pe.checksum_offset), checksum_bytes, 0);
+  return memory_source(std::move(bytes));
 }
 
 Result<ChainFiles> write_chain(BootChain chain, const SharedSource& first_stage, const signer::KeyFolder& keys,

@@ -219,6 +219,7 @@ Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& ma
     wish.vendor_db = TRY_IN(build.options.vendor_vars,
                             measure::db_entry_for(*wish.first_stage, TRY(read_db(build.options.vendor_vars))));
   wish.uki = TRY(boot_parts(base.tree, profile.boot.stub));
+  wish.uki.kernel = TRY(kernel_of(wish.chain, wish.uki.kernel));
   wish.uki.os_release = os_release_with_image(wish.uki.os_release, profile);
   wish.uki.initrd = build.initrd;
   wish.uki.generation = profile.generation;

@@ -30,7 +30,7 @@ constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
 constexpr Choice<ImportKind> formats[] = {
     {"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
 constexpr Choice<BootChain> chains[] = {
-    {"uki", BootChain::uki}, {"systemd-boot", BootChain::systemd_boot}};  // not shim: builder/image/chains.md
+    {"uki", BootChain::uki}, {"systemd-boot", BootChain::systemd_boot}, {"shim", BootChain::shim}};
 constexpr Choice<Profile::Execution> executions[] = {{"enforced", Profile::Execution::enforced},
                                                      {"permissive", Profile::Execution::permissive},
                                                      {"open", Profile::Execution::open}};

@@ -1,4 +1,4 @@
-// UKIs behind systemd-boot, under Secure Boot: what is measured is what was predicted, and a
+// UKIs behind systemd-boot and behind shim, under Secure Boot: what is measured is what was predicted, and a
 // stranger's UKI does not start.
 #include "guest.hpp"
 #include "ingot/builder/boot_chain.hpp"
@@ -111,4 +111,18 @@ TEST_CASE("systemd-boot and UKI: PCR 4, 5, 7 and 14 are the predicted ones, and 
   INFO(check::render_verdict(verdict));
   REQUIRE(verdict.findings.size() == 1);
   CHECK(verdict.findings[0].subject == "pcr 5, loader.conf");
+}
+
+TEST_CASE("shim and UKI: PCR 4, 5, 7 and 14 are the predicted ones, and a stranger's UKI is refused") {
+  const ChainFixture fixture(BootChain::shim);
+  // The machine knows Microsoft's certificate alone; ours is its owner's.
+  const auto vars = file_of(fixture.judged, builder::output::vars);
+  CHECK(variable_of(vars, "db") != variable_of(vars, "MokList"));
+  const auto baseline = predict(fixture.judged);
+  CHECK(causes(baseline, 4) ==
+        std::vector<std::string>{"Calling EFI Application from Boot Option", "separator", "shim", "UKI"});
+  CHECK(causes(baseline, 7) == std::vector<std::string>{"db authority", "SbatLevel", "MokListRT authority"});
+  CHECK(causes(baseline, 14) == std::vector<std::string>{"MokList", "MokListX", "MokListTrusted"});
+  check_trusted(fixture, baseline, learn(fixture));
+  check_stranger_refused(fixture);
 }

@@ -9,6 +9,7 @@
 #include "ingot/codec/esl.hpp"
 #include "ingot/signer/sign.hpp"
 #include "oracle_tree.hpp"
+#include "sign_lab.hpp"
 #include "tool.hpp"
 #include "verifier/pe_image.hpp"
 #include "verifier/shim_image.hpp"
@@ -85,4 +86,18 @@ TEST_CASE("boot chain: shim's second stage is the UKI, and it is put there as it
   CHECK(read_db("/usr/share/OVMF/OVMF_VARS_4M.fd").error().code == ErrorCode::malformed);
   CHECK(first_stage_of(Tree{}, BootChain::shim).error().code == ErrorCode::missing);
   CHECK(first_stage_of(Tree{}, BootChain::uki).value() == nullptr);
+}
+
+TEST_CASE("boot chain: behind shim a kernel is the same image without its signature, and elsewhere as it was") {
+  ChainDisk disk;
+  const auto kernel = file_source(host_kernel()).value();
+  CHECK(kernel_of(BootChain::uki, kernel).value() == kernel);
+  CHECK(kernel_of(BootChain::systemd_boot, kernel).value() == kernel);
+  const auto unsigned_kernel = kernel_of(BootChain::shim, kernel).value();
+  const auto path = disk.put("kernel", read_all(*unsigned_kernel, 1u << 28).value());
+  CHECK(output_of({"sbverify", "--list", host_kernel()}).find("signature 1") != std::string::npos);
+  CHECK(output_of({"sbverify", "--list", path}).find("signature 1") == std::string::npos);
+  CHECK(pesign_hash(path) == pesign_hash(host_kernel()));
+  CHECK(kernel_of(BootChain::shim, unsigned_kernel).value() == unsigned_kernel);
+  CHECK(kernel_of(BootChain::shim, memory_source(Buffer(4096, 1))).error().code == ErrorCode::malformed);
 }

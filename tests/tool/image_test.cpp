@@ -10,16 +10,17 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <iostream>
 
 #include "../../builder/image/elf.hpp"
 #include "ingot/base/output.hpp"
 #include "ingot/builder/process.hpp"
 #include "ingot/codec/fat.hpp"
 #include "ingot/codec/pe.hpp"
+#include "tool.hpp"
 
 using namespace ingot;
 using namespace ingot::builder;
+using namespace ingot::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -27,30 +28,11 @@ namespace {
 const std::string oracles = std::string(INGOT_SOURCE) + "/build/oracles";
 const Guid uuid = make_guid("11111111-2222-3333-4444-555555555555");
 
-TemporaryFolder scratch(const std::string& parent = fs::temp_directory_path()) {
-  return TemporaryFolder::create(parent, "ingot-test-").value();
-}
-
-std::string output_of(std::vector<std::string> argv) {
-  Command command;
-  command.argv = std::move(argv);
-  const auto done = run_checked(command);
-  if (!done) FAIL(describe(done.error()));
-  return std::string(as_text(done->output));
-}
-
 void must(const Result<void>& done) {
   if (!done) FAIL(describe(done.error()));
 }
 
 Buffer bytes_of(const std::string& path) { return read_file(path, 1u << 30).value(); }
-
-/// Missing oracles are told, never passed over.
-bool skipped(const std::string& path, const std::string& why) {
-  if (fs::exists(path)) return false;
-  std::cerr << "SKIPPED: " << why << " (" << path << " is not there)\n";
-  return true;
-}
 
 Buffer noise(std::size_t size) {
   Buffer data(size);
@@ -162,13 +144,6 @@ UkiParts real_parts(const std::string& stub, const std::string& kernel) {
   parts.pcr_public_key_pem = "-----BEGIN PUBLIC KEY-----\n";
   parts.pcr_signature_json = "{}";
   return parts;
-}
-
-std::string host_kernel() {
-  std::string newest;
-  for (const auto& entry : fs::directory_iterator("/boot"))
-    if (entry.path().filename().string().starts_with("vmlinuz-")) newest = std::max(newest, entry.path().string());
-  return newest;
 }
 
 }  // namespace

@@ -23,13 +23,6 @@ namespace {
 constexpr std::uint64_t mebibyte = 1u << 20;
 constexpr std::uint64_t cap = 1u << 28;
 
-std::string host_kernel() {
-  std::string newest;
-  for (const auto& entry : fs::directory_iterator("/boot"))
-    if (entry.path().filename().string().starts_with("vmlinuz-")) newest = std::max(newest, entry.path().string());
-  return newest;
-}
-
 /// An image of stock parts whose root file system is nowhere: its root hash is all that is signed.
 ToSign small_wish() {
   ToSign wish;

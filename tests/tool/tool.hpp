@@ -40,6 +40,14 @@ inline std::string output_of(std::vector<std::string> argv, std::map<std::string
   return std::string(as_text(done->output));
 }
 
+/// The newest kernel that is installed on this machine, signed by Debian; empty: none.
+inline std::string host_kernel() {
+  std::string newest;
+  for (const auto& entry : std::filesystem::directory_iterator("/boot"))
+    if (entry.path().filename().string().starts_with("vmlinuz-")) newest = std::max(newest, entry.path().string());
+  return newest;
+}
+
 /// Missing vectors are told, never passed over.
 inline bool skipped(const std::string& path, const std::string& why) {
   if (std::filesystem::exists(path)) return false;

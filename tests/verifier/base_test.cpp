@@ -1,7 +1,9 @@
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <csignal>
@@ -480,6 +482,34 @@ TEST_CASE("output: a copy keeps every byte, its holes and its end") {
     for (const auto& [first, last] : row.filled) filled += last - first;
     CHECK(static_cast<std::size_t>(info.st_blocks) * 512 <= filled + 8 * 4096);
   }
+}
+
+TEST_CASE(
+    "output: a part of a source goes to its own place, from a file of this or another file system, or from memory") {
+  const Scratch scratch;
+  constexpr std::uint64_t at = 4095, size = (2u << 20) + 7;
+  Buffer bytes(at + size + 100);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
+  REQUIRE(write_file(scratch / "here", bytes));
+  const std::string elsewhere = fmt::format("/dev/shm/ingot-base-{}", ::getpid());
+  REQUIRE(write_file(elsewhere, bytes));
+  for (const auto& source :
+       {file_source(scratch / "here").value(), file_source(elsewhere).value(), memory_source(bytes)}) {
+    auto file = OutputFile::create(scratch / "f").value();
+    REQUIRE(file.copy_part(*source, at, size));
+    REQUIRE(file.commit(Durability::cached));
+    const auto written = read_file(scratch / "f", 8u << 20).value();
+    REQUIRE(written.size() == at + size);
+    CHECK(std::equal(written.begin() + at, written.end(), bytes.begin() + at));
+    CHECK(std::all_of(written.begin(), written.begin() + at, [](auto byte) { return byte == 0; }));
+  }
+  const auto source = file_source(elsewhere).value();
+  fs::resize_file(elsewhere, 5000);
+  auto file = OutputFile::create(scratch / "g").value();
+  const auto shorter = file.copy_part(*source, at, size);
+  fs::remove(elsewhere);
+  REQUIRE_FALSE(shorter);
+  CHECK(shorter.error().code == ErrorCode::io);
 }
 
 TEST_CASE("output: a write that the system refuses is an error, and the half-written file goes away") {

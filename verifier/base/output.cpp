@@ -102,13 +102,34 @@ Result<void> OutputFile::copy_at(std::uint64_t offset, const ByteSource& source)
   return truncate(at);
 }
 
+Result<void> OutputFile::copy_part(const ByteSource& source, std::uint64_t offset, std::uint64_t size) {
+  const int from = source.descriptor();
+  while (from >= 0 && size > 0) {
+    auto source_at = static_cast<off_t>(offset), at = source_at;
+    const ssize_t copied = ::copy_file_range(from, &source_at, fd_, &at, size, 0);
+    if (copied < 0 && errno == EINTR) continue;
+    if (copied <= 0) break;  // another file system, say; whatever it is, reading and writing tell it better
+    offset += static_cast<std::uint64_t>(copied);
+    size -= static_cast<std::uint64_t>(copied);
+  }
+  return for_each_chunk(source, offset, size, [&](Bytes chunk) -> Result<void> {
+    TRY(copy_at(offset, chunk));
+    offset += chunk.size();
+    return {};
+  });
+}
+
 Result<void> OutputFile::truncate(std::uint64_t size_bytes) {
   if (::ftruncate(fd_, static_cast<off_t>(size_bytes)) != 0)
     return fail(io_error(fmt::format("setting the size of {}", path_), errno));
   return {};
 }
 
-Result<void> OutputFile::commit() { return commit_with(0); }
+Result<void> OutputFile::commit(Durability durability) {
+  struct stat old {};
+  if (durability == Durability::cached && ::lstat(path_.c_str(), &old) != 0 && errno == ENOENT) return rename_to(0);
+  return commit_with(0);
+}
 
 Result<void> OutputFile::commit_new() { return commit_with(RENAME_NOREPLACE); }
 

@@ -41,6 +41,7 @@ class FileSource final : public ByteSource {
   FileSource& operator=(const FileSource&) = delete;
   ~FileSource() override { ::close(fd_); }
   std::uint64_t size() const override { return size_; }
+  int descriptor() const override { return fd_; }
   Result<void> read(std::uint64_t offset, MutableBytes into) const override {
     TRY_IN(path_, check_range(*this, offset, into.size()));
     while (!into.empty()) {

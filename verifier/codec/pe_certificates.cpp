@@ -15,12 +15,12 @@ constexpr std::size_t certificate_count_cap = 16;
 constexpr std::uint32_t certificate_header_size = 8;
 constexpr std::uint64_t alignment = 8;
 
-/// A sum that ends in the same as that of the bytes' 16-bit words once its carries are added: 2^16 is 1 modulo 2^16 -
-/// 1, so wider words count alike. 2 GiB of them do not overflow.
+/// A number that is the same modulo 2^16 - 1 as the sum of the bytes' 16-bit words: 2^16 is 1 there, and so is 2^64.
+/// Zero for zeros alone.
 std::uint64_t sum_of_words(std::uint64_t offset, Bytes bytes) {
-  std::uint64_t sum = 0;
+  std::uint64_t first = 0, sum = 0, carries = 0;
   if (offset % 2 != 0 && !bytes.empty()) {
-    sum += std::uint64_t{bytes[0]} << 8;
+    first = std::uint64_t{bytes[0]} << 8;
     bytes = bytes.subspan(1);
   }
   std::size_t at = 0;
@@ -28,9 +28,16 @@ std::uint64_t sum_of_words(std::uint64_t offset, Bytes bytes) {
     static_assert(std::endian::native == std::endian::little);
     std::uint64_t word = 0;
     std::memcpy(&word, bytes.data() + at, sizeof word);
-    sum += (word & 0xFFFFFFFF) + (word >> 32);
+    sum += word;
+    carries += sum < word ? 1 : 0;
   }
+  sum = (sum & 0xFFFFFFFF) + (sum >> 32) + carries + first;
   for (; at < bytes.size(); ++at) sum += std::uint64_t{bytes[at]} << (at % 2 * 8);
+  return sum;
+}
+
+std::uint64_t folded(std::uint64_t sum) {
+  while (sum > 0xFFFF) sum = (sum >> 16) + (sum & 0xFFFF);
   return sum;
 }
 
@@ -82,14 +89,12 @@ Result<std::vector<Buffer>> pe_signatures(const ByteSource& file, const Pe& pe) 
   return signatures;
 }
 
-void PeChecksum::add(std::uint64_t offset, Bytes bytes) { sum_ += sum_of_words(offset, bytes); }
+void PeChecksum::add(std::uint64_t offset, Bytes bytes) { sum_ += folded(sum_of_words(offset, bytes)); }
 
-void PeChecksum::take_back(std::uint64_t offset, Bytes bytes) { sum_ -= sum_of_words(offset, bytes); }
+void PeChecksum::take_back(std::uint64_t offset, Bytes bytes) { sum_ += 0xFFFF - folded(sum_of_words(offset, bytes)); }
 
 std::uint32_t PeChecksum::value(std::uint64_t file_size) const {
-  std::uint64_t folded = sum_;
-  while (folded > 0xFFFF) folded = (folded >> 16) + (folded & 0xFFFF);
-  return static_cast<std::uint32_t>(folded + file_size);
+  return static_cast<std::uint32_t>(folded(sum_) + file_size);
 }
 
 Result<std::uint32_t> pe_checksum(const ByteSource& file, const Pe& pe) {

@@ -10,6 +10,10 @@
 
 namespace ingot {
 
+/// What a power cut leaves of a file that was committed just before. `synced`: all of it. `cached`: a new file may be
+/// short or gone, and whoever asked for it asks again; one that replaces another is synced all the same.
+enum class Durability { synced, cached };
+
 /// A file written under a temporary name in the same folder, fsynced and renamed by commit(). Removed when
 /// destroyed uncommitted. Never follows the old file: an existing one is replaced in one step.
 class OutputFile {
@@ -28,8 +32,10 @@ class OutputFile {
   Result<void> copy_at(std::uint64_t offset, const ByteSource& source);
   /// The same for bytes in memory, but that zeros at the end do not lengthen the file: truncate() does.
   Result<void> copy_at(std::uint64_t offset, Bytes bytes);
+  /// Copies [offset, offset + size) of a source to the same place. From a file the kernel copies, zeros and all.
+  Result<void> copy_part(const ByteSource& source, std::uint64_t offset, std::uint64_t size);
   Result<void> truncate(std::uint64_t size_bytes);
-  Result<void> commit();
+  Result<void> commit(Durability durability = Durability::synced);
   /// The same for what must not replace anything: error (usage) when the name is taken already.
   Result<void> commit_new();
   [[nodiscard]] const std::string& temporary_path() const { return temporary_; }

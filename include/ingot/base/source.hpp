@@ -15,6 +15,8 @@ class ByteSource {
   [[nodiscard]] virtual std::uint64_t size() const = 0;
   /// Fills `into` from `offset`; an error when the source ends before that.
   virtual Result<void> read(std::uint64_t offset, MutableBytes into) const = 0;
+  /// The open file that it is, from its first byte on, for the kernel to copy from; -1: it is none.
+  [[nodiscard]] virtual int descriptor() const { return -1; }
 };
 
 using SharedSource = std::shared_ptr<const ByteSource>;

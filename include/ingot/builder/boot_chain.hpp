@@ -21,6 +21,11 @@ inline constexpr std::string_view loader_conf =
 /// missing, with the package that brings it; unsupported, a release whose measurements nobody has checked.
 Result<SharedSource> first_stage_of(const Tree& base, BootChain chain);
 
+/// The kernel as its UKI carries it. shim hashes the section `.linux` as an image of its own, in all the memory that it
+/// gets, and takes a certificate table that does not end there for damage: behind shim, the kernel's signatures are
+/// taken off (nobody looks at them: the UKI's is over these bytes, too). Errors: a kernel that is no PE (malformed).
+Result<SharedSource> kernel_of(BootChain chain, const SharedSource& kernel);
+
 /// A chain's files on this machine.
 struct ChainFiles {
   BootChain chain = BootChain::uki;

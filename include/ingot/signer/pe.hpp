@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/codec/pe.hpp"
 #include "ingot/signer/key.hpp"
@@ -27,6 +28,7 @@ struct PeSigning {
   OldSignatures signatures = OldSignatures::refuse;
   OldChecksum checksum = OldChecksum::must_fit;
   std::optional<std::int64_t> signing_time;  ///< as authenticode_signature() has it
+  Durability durability = Durability::synced;
 };
 
 /// A PE file on its way to be signed: its bytes are where they go, under a temporary name, and were hashed on the way.
