@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -108,6 +109,38 @@ std::string pcr_7_text(const Digests& values) {
   return value == values.end() ? "unknown" : to_hex(value->second);
 }
 
+/// All that PCR 7 becomes on machines that take the steps, for the profile of the release that they boot before.
+std::vector<std::string> next_values(const std::vector<Outcome>& outcomes) {
+  std::vector<std::string> values;
+  for (const auto& outcome : outcomes)
+    for (const auto& release : outcome.releases)
+      if (const auto value = pcr_7_text(release.pcr_7);
+          release.boots && std::find(values.begin(), values.end(), value) == values.end())
+        values.push_back(value);
+  return values;
+}
+
+/// Whether a node that ran the release before a step has its volumes open for what PCR 7 is after it.
+bool is_bound(const check::ReleaseAfter& release) {
+  const auto value = release.pcr_7.find(HashAlg::sha256);
+  const auto& bound = release.baseline.next_pcr_7;
+  return value != release.pcr_7.end() && std::find(bound.begin(), bound.end(), value->second) != bound.end();
+}
+
+bool closes(const check::ReleaseAfter& earlier, const check::ReleaseAfter& release) {
+  return earlier.boots && release.boots && earlier.pcr_7 != release.pcr_7 && !release.baseline.volumes.empty() &&
+         !is_bound(release);
+}
+bool any_closes(const Outcome& now, const std::vector<Outcome>& outcomes) {
+  const auto* before = &now;
+  for (const auto& outcome : outcomes) {
+    for (std::size_t i = 0; i < outcome.releases.size(); ++i)
+      if (closes(before->releases[i], outcome.releases[i])) return true;
+    before = &outcome;
+  }
+  return false;
+}
+
 /// Volumes whose key is sealed to PCR 7: a step that changes it closes them.
 std::string volumes_text(const Baseline& baseline) {
   std::vector<std::string> names;
@@ -157,7 +190,11 @@ Result<void> tell_step(std::size_t number, const signer::EnrolmentStep& step, co
       continue;
     }
     say(fmt::format("  {} starts: {}; PCR 7 {}", name_of(release.baseline), release.reason, pcr_7_text(release.pcr_7)));
-    if (earlier.boots && earlier.pcr_7 != release.pcr_7 && !release.baseline.volumes.empty())
+    if (!earlier.boots || earlier.pcr_7 == release.pcr_7 || release.baseline.volumes.empty()) continue;
+    if (is_bound(release))
+      say(fmt::format("    PCR 7 was {}: volumes that it has bound to the new value stay open ({})",
+                      pcr_7_text(earlier.pcr_7), volumes_text(release.baseline)));
+    else
       say(fmt::format(
           "    PCR 7 was {}: what the TPM has sealed under it stays closed from the next boot on (volumes {}); "
           "have their recovery keys at hand",
@@ -215,6 +252,7 @@ Result<void> write_steps(const LifecycleInputs& inputs, const std::vector<signer
                          MustStart must_start, const StepsOutput& out) {
   const auto now = TRY(outcome_of(inputs, inputs.variables));
   const auto outcomes = TRY(play(inputs, steps, must_start));
+  const auto next = next_values(outcomes);
   const auto baseline_key = TRY(inputs.keys.load("baseline"));
   auto all = nlohmann::json::array();
   TRY(write_new_folder(out.folder, [&](const std::string& work) -> Result<void> {
@@ -223,11 +261,17 @@ Result<void> write_steps(const LifecycleInputs& inputs, const std::vector<signer
       all.push_back(step_json(steps[i], outcomes[i], i == 0 ? now : outcomes[i - 1], inputs));
     }
     for (const auto& [name, content] : out.more) TRY(write_file(work + "/" + name, content));
-    return write_file(work + "/plan.json",
-                      as_bytes(nlohmann::json{{"plan", out.title}, {"steps", all}}.dump(2) + "\n"));
+    return write_file(
+        work + "/plan.json",
+        as_bytes(nlohmann::json{{"plan", out.title}, {"steps", all}, {"next_pcr7", next}}.dump(2) + "\n"));
   }));
   for (std::size_t i = 0; i < steps.size(); ++i)
     TRY(tell_step(i, steps[i], outcomes[i], i == 0 ? now : outcomes[i - 1], out.folder));
+  if (any_closes(now, outcomes)) {
+    say("volumes of key = \"tpm\" stay open all the way on nodes that boot, before the first step, a release with");
+    say("  [boot]");
+    say(fmt::format("  next_pcr7 = [\"{}\"]", fmt::join(next, "\", \"")));
+  }
   if (inputs.platform)
     say("each step's platform.json is for machines that have taken it; QEMU's OVMF changes PCR 0 with its variables, "
         "too: "

@@ -40,7 +40,8 @@ Result<void> expect_volume(ConfigPart& part, const Profile& profile, const Volum
   auto value = fmt::format("crypt aes-xts-plain64{}, mapped {}",
                            volume.integrity ? "+hmac(sha256), key 768 bits" : ", key 512 bits", volume.name);
   if (volume.erase_on_redeploy) value += fmt::format(", {}", codec::luks_erased_fact);
-  std::vector<std::string> slots = {std::string(detail::key_token_type(volume))};
+  const bool is_for_next = !profile.boot.next_pcr_7.empty() && !detail::has_shares(volume);
+  std::vector<std::string> slots = {std::string(is_for_next ? codec::luks_next_slots : detail::key_token_type(volume))};
   if (volume.recovery) slots.push_back(fmt::format("systemd-recovery+{}", codec::luks_recovery_type));
   std::sort(slots.begin(), slots.end());
   if (!detail::has_shares(volume))

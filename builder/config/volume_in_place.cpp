@@ -99,7 +99,7 @@ DefaultDependencies=no
 Requires=dev-disk-by\x2dpartlabel-{name}.device{release}
 After=dev-disk-by\x2dpartlabel-{name}.device ingot-volumes.service{release}
 {network}Conflicts=shutdown.target initrd-switch-root.target
-Before=shutdown.target initrd-switch-root.target ingot-index-check-{name}.service ingot-recovery-check-{name}.service
+Before=shutdown.target initrd-switch-root.target ingot-binding-check-{name}.service ingot-recovery-check-{name}.service
 OnFailure=emergency.target
 OnFailureJobMode=replace-irreversibly
 

@@ -17,8 +17,9 @@ std::string recovery_units(const Profile& profile);
 void add_release(ConfigPart& part, const Profile& profile);
 /// Units that must be over before the recovery keys are looked for and a volume is opened, each behind a space.
 std::string release_units(const Profile& profile);
-/// How systemd's programs seal a volume's key: the policy of measure::volume_policy() and the release index.
-std::string seal_options();
+/// How systemd's programs seal a volume's key: the policy of measure::volume_policy() and the release index. `pcr_7`:
+/// the value to seal to; empty: as it is.
+std::string seal_options(const Digest& pcr_7 = {});
 
 /// Whether volume-make makes it in a partition that is reserved for it, instead of systemd-repart with the partition.
 bool is_made_in_place(const Volume& volume);

@@ -242,6 +242,7 @@ Result<ToSign> to_sign(Build& build, const BaseTree& base, const std::string& ma
   wish.draft.settings = settings;
   wish.draft.volumes = node_volumes(profile);
   wish.draft.modules = build.modules;
+  wish.draft.next_pcr_7 = profile.boot.next_pcr_7;
   const auto gpt = TRY(plan_disk(disk_id(build, "disk"), partitions_of(build), room_for_volumes(profile)));
   wish.partition_table = TRY(codec::encode_gpt(gpt)).primary;
   wish.disk_size_bytes = gpt.disk_size_lba * codec::lba_size_bytes;

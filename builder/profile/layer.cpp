@@ -29,12 +29,9 @@ constexpr Choice<Compression> compressions[] = {{"zstd", Compression::zstd},
                                                 {"gzip", Compression::gzip}};
 constexpr Choice<ImportKind> formats[] = {
     {"disk", ImportKind::disk}, {"tar", ImportKind::tar}, {"oci", ImportKind::oci}};
-constexpr Choice<BootChain> chains[] = {
-    {"uki", BootChain::uki}, {"systemd-boot", BootChain::systemd_boot}, {"shim", BootChain::shim}};
 constexpr Choice<Profile::Execution> executions[] = {{"enforced", Profile::Execution::enforced},
                                                      {"permissive", Profile::Execution::permissive},
                                                      {"open", Profile::Execution::open}};
-constexpr std::string_view boot_phases[] = {"enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"};
 
 constexpr std::string_view lower = "abcdefghijklmnopqrstuvwxyz";
 constexpr std::string_view digits = "0123456789";
@@ -216,42 +213,6 @@ Result<void> apply_disk(Draft& draft, const TableReader& table) {
   return apply_size(disk.swap_size_bytes, table, "swap_size", 0);
 }
 
-Result<void> apply_phases(std::vector<std::string>& into, const LocatedTexts& phases, const TextLocation& at) {
-  if (phases.empty()) return wrong(at, "phases is empty, expected at least \"enter-initrd\"");
-  const Names known(std::begin(boot_phases), std::end(boot_phases));
-  into.clear();
-  for (const auto& phase : phases) {
-    if (into.size() < known.size() && phase.value == known[into.size()]) {
-      into.push_back(phase.value);
-      continue;
-    }
-    if (std::find(known.begin(), known.end(), phase.value) != known.end())
-      return wrong(phase.at, fmt::format("the phase \"{}\" is out of order", phase.value),
-                   fmt::format("every boot goes through {}, in this order: name all up to the last one you want",
-                               quoted_list(known)));
-    const auto close = nearest(phase.value, known);
-    return wrong(phase.at, fmt::format("\"{}\" is no boot phase, expected one of {}", phase.value, quoted_list(known)),
-                 close.empty() ? "" : fmt::format("did you mean \"{}\"?", close));
-  }
-  return {};
-}
-
-Result<void> apply_boot(Draft& draft, const TableReader& table) {
-  TRY(table.only({"stub", "chain", "phases", "secure_boot", "system_policy"}));
-  auto& boot = draft.profile.boot;
-  if (const auto chain = TRY(choose(table, "chain", chains))) boot.chain = chain->value;
-  if (const auto stub = TRY(table.text("stub"))) {
-    const bool climbs = stub->value.find("..") != std::string::npos || stub->value.find('\0') != std::string::npos;
-    if (!stub->value.starts_with('/') || climbs)
-      return wrong(stub->at, fmt::format("stub is \"{}\", expected an absolute path in the image", stub->value));
-    boot.stub = stub->value;
-  }
-  if (const auto phases = TRY(table.texts("phases"))) TRY(apply_phases(boot.phases, *phases, table.at("phases")));
-  if (const auto secure = TRY(table.boolean("secure_boot"))) boot.secure_boot = secure->value;
-  if (const auto system = TRY(table.boolean("system_policy"))) boot.system_policy = system->value;
-  return {};
-}
-
 bool works_with(Compression compression, RootFilesystem filesystem) {
   switch (compression) {
     case Compression::zstd:
@@ -386,6 +347,7 @@ Result<Profile> finish(Draft draft) {
   TRY(finish_root(draft));
   TRY(finish_swap(draft));
   TRY(finish_volumes(draft));
+  TRY(finish_boot(draft));
   TRY(finish_volume_keys(draft));
   TRY(finish_shipping(draft));
   TRY(finish_bastion(draft));

@@ -17,6 +17,7 @@ struct Draft {
   std::optional<Located<int>> compression_level;
   std::optional<TextLocation> filesystem_at;
   TextLocation swap_at;                       ///< of the last swap_size
+  TextLocation next_pcr_7_at;                 ///< of the last next_pcr7
   std::map<std::string, ExtraFile> files;     ///< by path
   std::map<std::string, ModuleFile> modules;  ///< by name
   LocatedTexts loaded_modules;
@@ -37,6 +38,9 @@ Result<void> apply_layer(Draft& draft, const TableReader& top, const std::string
 /// elsewhere must not be able to pick up files of the build machine. `what` is the key.
 Result<Buffer> read_profile_file(const Located<std::string>& source, std::string_view what, const std::string& folder,
                                  std::uint64_t cap_bytes = profile_file_cap_bytes);
+/// `[boot]`, in boot.cpp; and whether all volumes can be bound to the PCR 7 that is to come.
+Result<void> apply_boot(Draft& draft, const TableReader& table);
+Result<void> finish_boot(const Draft& draft);
 /// `[files]`, in files.cpp.
 Result<void> apply_files(Draft& draft, const TableReader& files, const std::string& folder);
 /// `[hardening]`, in hardening.cpp; and what the settings table adds to the command line, when all files are applied.

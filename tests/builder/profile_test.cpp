@@ -72,6 +72,7 @@ chain = "systemd-boot"
 phases = ["enter-initrd", "leave-initrd"]
 secure_boot = false
 system_policy = true
+next_pcr7 = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
 [files]
 "/etc/motd" = { source = "conf/motd", mode = "0640", uid = 1, gid = 4294967294 }
 "/etc/a" = { content = "text" }
@@ -101,6 +102,8 @@ system_policy = true
   CHECK(profile.boot.phases == std::vector<std::string>{"enter-initrd", "leave-initrd"});
   CHECK_FALSE(profile.boot.secure_boot);
   CHECK(profile.boot.system_policy);
+  REQUIRE(profile.boot.next_pcr_7.size() == 1);
+  CHECK(to_hex(profile.boot.next_pcr_7.front()).starts_with("00112233"));
   CHECK(profile.boot.chain == BootChain::systemd_boot);
   REQUIRE(profile.files.size() == 2);
   CHECK(profile.files[0].path == "/etc/a");
@@ -256,6 +259,10 @@ TEST_CASE("a mistake in a profile is told with its place and what was expected")
       {"a phase left out", packages + "[boot]\nphases = [\"enter-initrd\", \"ready\"]\n", 7, 27, "out of order", ""},
       {"a near boot chain", packages + "[boot]\nchain = \"shims\"\n", 7, 9,
        "expected one of \"uki\", \"systemd-boot\", \"shim\"", "\"shim\""},
+      {"a PCR 7 that is none", packages + "[boot]\nnext_pcr7 = [\"ab\"]\n", 7, 14, "no value of PCR 7", "keys plan"},
+      {"a PCR 7 twice",
+       packages + "[boot]\nnext_pcr7 = [\"" + std::string(64, '0') + "\", \"" + std::string(64, '0') + "\"]\n", 7, 82,
+       "twice", ""},
       {"a relative stub", packages + "[boot]\nstub = \"usr/x\"\n", 7, 8, "absolute path", ""},
       {"a module's file name", packages + "[kernel]\nmodules = [\"nvme.ko\"]\n", 7, 12, "file name", "without .ko"},
       {"version as text", packages + "[files]\n\"/a\" = { content = 1 }\n", 7, 20, "expected a string", ""},

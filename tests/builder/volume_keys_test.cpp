@@ -446,3 +446,14 @@ TEST_CASE("volume keys: a recovery key is made with the key that the providers g
   CHECK(unit.find("tpm2-device") == std::string::npos);
   CHECK(unit.find("ingot-key-a.socket") != std::string::npos);
 }
+
+TEST_CASE("volume keys: the TPM's share is sealed once, so no PCR 7 that is to come opens it") {
+  Folder folder;
+  const auto next = "[boot]\nnext_pcr7 = [\"" + std::string(64, 'a') + "\"]\n";
+  CHECK(folder.must(head() + volume("a", "tpm") + volume("b", "tang") + server("http://10.10.0.5") + next)
+            .boot.next_pcr_7.size() == 1);
+  const auto refused = folder.load(head() + volume("a", "tpm+tang") + server("http://10.10.0.5") + next);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::malformed);
+  CHECK(refused.error().message.find("\"a\"") != std::string::npos);
+}

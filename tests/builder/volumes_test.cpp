@@ -184,7 +184,7 @@ TEST_CASE("volumes: the initrd makes all of them, opens all of them, and only th
   const auto last = file_of(part, "/usr/lib/systemd/system/systemd-cryptsetup@models.service.d/ingot.conf");
   CHECK(
       has_line(last,
-               "After=ingot-volumes.service ingot-index-bind-state.service ingot-index-bind-models.service "
+               "After=ingot-volumes.service ingot-binding-seal-state.service ingot-binding-seal-models.service "
                "ingot-recovery-key-state.service ingot-recovery-key-models.service systemd-cryptsetup@state.service"));
   CHECK(has_line(last, "ExecStartPost=/usr/lib/systemd/systemd-makefs ext4 /dev/mapper/models"));
   CHECK(part.links.size() == 10);
@@ -233,14 +233,34 @@ TEST_CASE(
       " --tpm2-device=auto --tpm2-pcrs=7:sha256+15:sha256 --tpm2-public-key=/.extra/tpm2-pcr-public-key.pem "
       "--tpm2-public-key-pcrs=11 --tpm2-pcrlock=/run/systemd/pcrlock.json";
   CHECK(make.find(policy + "\n") != std::string::npos);
-  const auto bind = file_of(part, units + "ingot-index-bind-models.service");
+  const auto bind = file_of(part, units + "ingot-binding-seal-models.service");
   CHECK(bind.find("systemd-cryptenroll --unlock-tpm2-device=auto" + policy +
                   " --wipe-slot=tpm2 /dev/disk/by-partlabel/models\n") != std::string::npos);
-  CHECK(has_line(bind, "ConditionPathExists=/run/ingot-index-models.needed"));
+  CHECK(has_line(bind, "ConditionPathExists=/run/ingot-binding-models.needed"));
   CHECK(bind.find(" ingot-recovery-check-models.service\n") != std::string::npos);
-  CHECK(file_of(part, units + "ingot-index-check-models.service")
-            .find(" index-needed --device /dev/disk/by-partlabel/models --flag /run/ingot-index-models.needed\n") !=
+  CHECK(file_of(part, units + "ingot-binding-check-models.service")
+            .find(" binding-needed --device /dev/disk/by-partlabel/models --key /.extra/tpm2-pcr-public-key.pem --flag "
+                  "/run/ingot-binding-models.needed\n") != std::string::npos);
+}
+
+TEST_CASE("volumes: while keys are replaced they are sealed to what PCR 7 will be, too, after what it is") {
+  Folder folder;
+  const std::string first(64, 'a'), second(64, 'b');
+  const auto profile =
+      folder.complete(top + state + models + "[boot]\nnext_pcr7 = [\"" + first + "\", \"" + second + "\"]\n");
+  const auto part = render_initrd_volumes(profile).value();
+  const std::string units = "/usr/lib/systemd/system/";
+  CHECK(file_of(part, units + "ingot-binding-check-state.service").find(" --next " + first + "," + second + " ") !=
         std::string::npos);
+  const auto seal = file_of(part, units + "ingot-binding-seal-state.service");
+  const auto now = seal.find(" --tpm2-pcrs=7:sha256+15:sha256 "), wiped = seal.find(" --wipe-slot=tpm2 "),
+             then = seal.find(" --tpm2-pcrs=7:sha256=" + first + "+15:sha256 "),
+             last = seal.find(" --tpm2-pcrs=7:sha256=" + second + "+15:sha256 ");
+  REQUIRE(last != std::string::npos);
+  CHECK((now < wiped && wiped < then && then < last));
+  CHECK(seal.find("--wipe-slot", wiped + 2) == std::string::npos);
+  for (const auto& row : render_storage(profile).value().settings)
+    if (row.area == SettingArea::volume) CHECK(row.value.find("systemd-tpm2*") != std::string::npos);
 }
 
 TEST_CASE("volumes: with integrity, or made anew with each image, they are made in a partition that is reserved") {
@@ -258,7 +278,7 @@ TEST_CASE("volumes: with integrity, or made anew with each image, they are made 
   CHECK(unit.find("ExecStart=/usr/lib/ingot/volume-make models \"integrity erase\" --tpm2-device=auto --tpm2-pcrs=7") !=
         std::string::npos);
   CHECK(has_line(unit, "Requires=dev-disk-by\\x2dpartlabel-models.device ingot-release.service"));
-  CHECK(unit.find(" ingot-index-check-models.service ingot-recovery-check-models.service\n") != std::string::npos);
+  CHECK(unit.find(" ingot-binding-check-models.service ingot-recovery-check-models.service\n") != std::string::npos);
   CHECK(file_of(part, units + "ingot-make-state.service").find(" state \"erase\" --tpm2") != std::string::npos);
   // Neither is opened before both are made: the last one closes PCR 15, which they are sealed to.
   for (const std::string name : {"state", "models"})

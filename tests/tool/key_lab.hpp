@@ -193,7 +193,7 @@ class KeyLab {
     const auto told = tpm_.tool({"tpm2_nvreadpublic", release_index});
     const auto index = measure::release_index(parse_hex(value_of(told, "authorization policy")).value());
     CHECK(to_hex(codec::nv_name(index)) == value_of(told, "name"));
-    return measure::index_policy(site_.policy(), index).value();
+    return measure::index_policy(site_.policy().by_value, index).value();
   }
   /// What the TPM still has of sessions that somebody began.
   [[nodiscard]] std::string sessions() const {

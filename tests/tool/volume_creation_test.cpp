@@ -28,7 +28,8 @@ TEST_CASE("volume creation: systemd-repart makes all of them, under the policy t
     const auto public_area = parse_base64(std::string(policy.at("nvPublic"))).value();  // with its size in front
     const auto index = codec::decode_tpm_nv_public(Bytes(public_area).subspan(2)).value();
     CHECK(dump.at("tokens").at("0").at("tpm2-policy-hash") ==
-          nlohmann::json{to_hex(site.policy().digest), to_hex(measure::index_policy(site.policy(), index).value())});
+          nlohmann::json{to_hex(site.policy().digest),
+                         to_hex(measure::index_policy(site.policy().by_value, index).value())});
     CHECK(opens(tpm));
   }
   CHECK(found[0].name == "state");

@@ -45,6 +45,19 @@ inline std::vector<std::string> first_boot(const Tpm& tpm) {
           std::filesystem::path(tpm.file("")).parent_path()};
 }
 
+/// A unit of the initrd that looks at the volume "models", and the one that does what is to be done (stock-units).
+/// `lines`: of the second, after which the power goes out.
+inline std::vector<std::string> stock_units(const Tpm& tpm, const std::string& check, const std::string& unit,
+                                            int lines = 99) {
+  return {std::string(INGOT_SOURCE) + "/tests/tool/stock-units",
+          oracles,
+          std::filesystem::path(tpm.file("")).parent_path(),
+          "models",
+          check,
+          unit,
+          std::to_string(lines)};
+}
+
 struct Found {
   std::string name;
   std::uint64_t offset_bytes, size_bytes;

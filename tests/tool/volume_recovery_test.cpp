@@ -43,8 +43,7 @@ class Node {
   /// Of a boot, or of one that ends after some lines of the key's unit.
   [[nodiscard]] builder::Completed make_key(int lines = 99) const {
     tpm.forget_objects();
-    return run_tool(
-        {std::string(INGOT_SOURCE) + "/tests/tool/stock-recovery", oracles, folder(), "models", std::to_string(lines)});
+    return run_tool(stock_units(tpm, "recovery-check", "recovery-key", lines));
   }
   [[nodiscard]] nlohmann::json header() const {
     return nlohmann::json::parse(output_of({"cryptsetup", "luksDump", "--dump-json-metadata", tpm.file("volume")}));

@@ -110,6 +110,22 @@ TEST_CASE("baseline statement: a generation is kept; releases from before there 
   }
 }
 
+TEST_CASE("baseline statement: values of PCR 7 that are to come are kept; without any there is no member") {
+  auto baseline = codec::decode_baseline_statement(test::vector_file("uki-boot-257.baseline.json")).value();
+  CHECK(codec::encode_baseline_statement(baseline).find("next_pcr7") == std::string::npos);
+  baseline.next_pcr_7 = {Digest(32, 1), Digest(32, 2)};
+  const auto text = codec::encode_baseline_statement(baseline);
+  CHECK(codec::decode_baseline_statement(as_bytes(text)).value() == baseline);
+  for (const nlohmann::json& wrong : {nlohmann::json("00"), nlohmann::json::array({"00"}), nlohmann::json::array({1}),
+                                      nlohmann::json::array({std::string(96, '0')}),
+                                      nlohmann::json(std::vector<std::string>(33, std::string(64, '0')))}) {
+    INFO(wrong);
+    auto document = nlohmann::json::parse(text);
+    document["predicate"]["next_pcr7"] = wrong;
+    CHECK_FALSE(codec::decode_baseline_statement(bytes(document)));
+  }
+}
+
 TEST_CASE("platform statement: what is encoded is decoded") {
   const auto platform = example_platform();
   const auto text = codec::encode_platform_statement(platform);

@@ -83,7 +83,7 @@ Json sealed_header() {
   auto json = header();
   const auto policy = measure::volume_policy(image(), platform(), policy_key()).value();
   json["tokens"]["0"]["tpm2-policy-hash"] = {to_hex(policy.digest),
-                                             to_hex(measure::index_policy(policy, release_index()).value())};
+                                             to_hex(measure::index_policy(policy.by_value, release_index()).value())};
   return json;
 }
 
@@ -215,6 +215,47 @@ TEST_CASE("volumes: the policy is the one that image and machine class give, and
         Texts{"volume: models, policy"});
 }
 
+TEST_CASE("volumes: while keys are replaced, the TPM opens a volume for each PCR 7 that is to come, and for no other") {
+  auto golden = image();
+  golden.next_pcr_7 = {Digest(32, 1), Digest(32, 2)};
+  auto& slots = golden.settings.front().value;
+  slots.replace(slots.find("systemd-tpm2"), std::string_view("systemd-tpm2").size(), "systemd-tpm2*");
+  const auto header_for = [](const std::vector<Digest>& values) {
+    auto json = sealed_header();
+    int number = 20;
+    for (const auto& value : values) {
+      const auto policy = measure::volume_policy(value, policy_key()).value();
+      const auto id = std::to_string(number++);
+      json["keyslots"][id] = json["keyslots"]["0"];
+      json["tokens"][id] = json["tokens"]["0"];
+      json["tokens"][id]["keyslots"] = {id};
+      json["tokens"][id]["tpm2-policy-hash"] = {
+          to_hex(policy.digest), to_hex(measure::index_policy(policy.by_value, release_index()).value())};
+    }
+    return json;
+  };
+  const auto findings = [&](const std::vector<Digest>& values) {
+    Texts out;
+    for (const auto& finding : verdict_on_volume(line(header_for(values)), {own, machine}, nullptr, golden).findings)
+      if (finding.subject.starts_with("volume")) out.push_back(finding.subject);
+    return out;
+  };
+  const Texts policy = {"volume: models, policy"};
+  CHECK(findings(golden.next_pcr_7).empty());
+  CHECK(findings({golden.next_pcr_7[1], golden.next_pcr_7[0]}).empty());
+  CHECK(findings({golden.next_pcr_7[0]}) == policy);
+  CHECK(findings({}) == policy);
+  CHECK(findings({golden.next_pcr_7[0], golden.next_pcr_7[1], Digest(32, 3)}) == policy);
+  CHECK(findings({golden.next_pcr_7[0], golden.next_pcr_7[1], golden.next_pcr_7[1]}) == policy);
+  // The machine has taken the step: its value is one of them, and has one slot.
+  golden.next_pcr_7[1] =
+      measure::volume_policy(golden, platform(), policy_key()).value().by_value.at(HashAlg::sha256).at(7);
+  CHECK(findings({golden.next_pcr_7[0]}).empty());
+  // Who says nothing of it takes one slot alone.
+  golden = image();
+  CHECK(findings({Digest(32, 1)}) == Texts{"volume: models", "volume: models, policy"});
+}
+
 TEST_CASE("volumes: the node's TPM keeps the release index, and it stands for the newest generation that it booted") {
   const auto findings = [](const std::string& revocation) {
     return volume_findings(verdict_on_volume(line(sealed_header()), {own, machine}, nullptr, image(), revocation));
@@ -320,7 +361,7 @@ TEST_CASE("volumes: the TPM's share of a key is under the policy of the release 
   const auto findings = [&](const std::string& volumes, const std::string& of_tpm) {
     return volume_findings(verdict_on_volume(volumes, {own, machine}, nullptr, golden, of_tpm));
   };
-  const auto good = measure::index_policy(policy, release_index()).value();
+  const auto good = measure::index_policy(policy.by_value, release_index()).value();
   CHECK(findings(part(good), revocation).empty());
   CHECK(findings(part(Buffer(32, 1)), revocation) == Texts{"volume: models, policy"});
   CHECK(findings(part({}), revocation) == Texts{"volume: models, policy"});

@@ -11,6 +11,7 @@
 #include "admission.hpp"
 #include "alerts.hpp"
 #include "answer.hpp"
+#include "binding.hpp"
 #include "gather.hpp"
 #include "identity.hpp"
 #include "ingot/base/output.hpp"
@@ -55,9 +56,12 @@ constexpr const char* help_text =
     "                                                                   in the initrd: lets this release open the "
     "node's\n"
     "                                                                   volumes, and revokes older generations\n"
-    "  ingot-agent index-needed --device PATH --flag FILE               in the initrd: makes FILE when revoked "
-    "releases\n"
-    "                                                                   open the volume\n"
+    "  ingot-agent binding-needed --device PATH --key FILE [--next HEX,...] --flag FILE [--tpm PATH]\n"
+    "                                                                   in the initrd: makes FILE when the TPM opens "
+    "the\n"
+    "                                                                   volume for other states than PCR 7 as it is, "
+    "and\n"
+    "                                                                   these values\n"
     "  ingot-agent secureboot status [--json]                           Secure Boot here: on or off, and whose keys\n"
     "  ingot-agent secureboot enroll DIR [--append]                     hands DIR's dbx.auth, db.auth, KEK.auth and\n"
     "                                                                   PK.auth to the firmware, those that are there\n"
@@ -213,11 +217,11 @@ Result<void> run_recovery_needed(Options options) {
   return write_file(options["--flag"], {});
 }
 
-/// "A B": the devices that an option names.
-std::vector<std::string> words_of(const std::string& text) {
+/// "A B": what an option names.
+std::vector<std::string> words_of(const std::string& text, char between = ' ') {
   std::vector<std::string> out;
   for (std::size_t at = 0; at < text.size();) {
-    const auto end = std::min(text.find(' ', at), text.size());
+    const auto end = std::min(text.find(between, at), text.size());
     if (end > at) out.push_back(text.substr(at, end - at));
     at = end + 1;
   }
@@ -231,9 +235,18 @@ Result<void> run_admit_release(Options options) {
       tpm, {options["--signature"], options["--key"], options["--policy"], words_of(options["--device"])});
 }
 
-Result<void> run_index_needed(Options options) {
-  TRY(check_given(options, {"--device", "--flag"}));
-  if (!TRY(agent::needs_release_index(options["--device"]))) return {};
+Result<void> run_binding_needed(Options options) {
+  TRY(check_given(options, {"--device", "--key", "--flag"}));
+  agent::BindingOptions wanted{options["--device"], options["--key"], {}};
+  for (const auto& word : words_of(options["--next"], ',')) {
+    const auto value = parse_hex(word);
+    if (!value || value->size() != digest_size_bytes(HashAlg::sha256))
+      return fail(ErrorCode::usage, fmt::format("--next has \"{}\", expected values of PCR 7 (SHA-256)", word),
+                  help_hint);
+    wanted.next.emplace_back(*value);
+  }
+  auto tpm = TRY(agent::TpmDevice::open(options["--tpm"]));
+  if (!TRY(agent::needs_binding(tpm, wanted))) return {};
   return write_file(options["--flag"], {});
 }
 
@@ -246,7 +259,7 @@ const std::map<std::string, Command> commands = {
      {{"--nonce", "--nonce-file", "--port", "--node", "--channel", "--key", "--out", "--tpm"}, run_evidence}},
     {"report", {{"--out"}, run_report}},
     {"admit-release", {{"--signature", "--key", "--policy", "--device", "--tpm"}, run_admit_release}},
-    {"index-needed", {{"--device", "--flag"}, run_index_needed}},
+    {"binding-needed", {{"--device", "--key", "--next", "--flag", "--tpm"}, run_binding_needed}},
     {"recovery-needed", {{"--device", "--recipient", "--flag"}, run_recovery_needed}},
     {"recovery-token", {{"--device", "--recipient", "--message", "--out"}, run_recovery_token}},
     {"identity", {{"--key", "--out", "--tpm"}, run_identity}},

@@ -151,13 +151,6 @@ Result<codec::LuksMetadata> read_luks_metadata(const std::string& path) {
   return TRY_IN(path, metadata_of(device));
 }
 
-Result<bool> needs_release_index(const std::string& device) {
-  const auto metadata = TRY(read_luks_metadata(device));
-  const auto header = TRY_IN(device, codec::decode_luks_json(metadata.json));
-  return std::any_of(header.tokens.begin(), header.tokens.end(),
-                     [](const auto& token) { return token.type == "systemd-tpm2" && !token.tpm.has_index; });
-}
-
 Result<bool> needs_recovery_key(const std::string& device, const std::string& recipient_sha256) {
   const auto metadata = TRY(read_luks_metadata(device));
   const auto header = TRY_IN(device, codec::decode_luks_json(metadata.json));

@@ -14,10 +14,6 @@ Result<std::string> report_volumes();
 /// Metadata of the volume on a device. Errors: io; missing, no LUKS2 volume; malformed.
 Result<codec::LuksMetadata> read_luks_metadata(const std::string& device);
 
-/// Whether a key slot of the volume opens by the TPM without the release index (measure/revocation.hpp): `ingot seal`
-/// made it, who does not know the node's.
-Result<bool> needs_release_index(const std::string& device);
-
 /// Whether the volume has no recovery key that was encrypted to this certificate (SHA-256 of its DER form).
 Result<bool> needs_recovery_key(const std::string& device, const std::string& recipient_sha256);
 /// Token (JSON) that keeps a recovery key, encrypted by others, beside the key slot that systemd-cryptenroll(1) made

@@ -26,8 +26,11 @@ std::string pcr_text(const std::vector<PcrIndex>& pcrs) {
   return pcrs.empty() ? "none" : fmt::format("{}", fmt::join(pcrs, "+"));
 }
 
-/// What a row of the area asks for, in the words of verifier/codec/report.md.
-std::vector<std::string> facts_of(const codec::ReportedVolume& volume) {
+bool is_sealed(const codec::LuksTokenEntry& token) { return token.type == tpm_token && !token.key_slots.empty(); }
+
+/// What a row of the area asks for, in the words of verifier/codec/report.md. `is_for_next`: the TPM may open several
+/// slots, one for each PCR 7; which ones is for check_policy() to say.
+std::vector<std::string> facts_of(const codec::ReportedVolume& volume, bool is_for_next) {
   const auto& header = volume.header;
   std::vector<std::string> facts;
   for (const auto& segment : header.segments)
@@ -36,15 +39,20 @@ std::vector<std::string> facts_of(const codec::ReportedVolume& volume) {
   if (header.segments.size() != 1) facts.push_back(fmt::format("{} segments", header.segments.size()));
   std::vector<std::string> openers;
   for (const auto& slot : header.key_slots) {
-    openers.push_back(header.opened_by(slot));
+    const auto opener = header.opened_by(slot);
     facts.push_back(fmt::format("key {} bits", slot.key_bits));
+    if (!is_for_next || opener != tpm_token)
+      openers.push_back(opener);
+    else if (std::find(openers.begin(), openers.end(), codec::luks_next_slots) == openers.end())
+      openers.emplace_back(codec::luks_next_slots);
   }
   std::sort(openers.begin(), openers.end());
   facts.push_back(fmt::format("slots {}", openers.empty() ? "none" : fmt::format("{}", fmt::join(openers, " "))));
-  if (const auto* token = header.token(tpm_token)) {
-    facts.push_back(fmt::format("pcrs {} {}", token->tpm.bank, pcr_text(token->tpm.pcrs)));
-    facts.push_back(fmt::format("signed pcrs {}", pcr_text(token->tpm.signed_pcrs)));
-    if (token->tpm.has_index) facts.emplace_back("release index");
+  for (const auto& token : header.tokens) {
+    if (!is_sealed(token)) continue;
+    facts.push_back(fmt::format("pcrs {} {}", token.tpm.bank, pcr_text(token.tpm.pcrs)));
+    facts.push_back(fmt::format("signed pcrs {}", pcr_text(token.tpm.signed_pcrs)));
+    facts.emplace_back(token.tpm.has_index ? "release index" : "no release index");
   }
   if (const auto* token = header.token(codec::luks_shares_type))
     facts.push_back(fmt::format("shares {}", fmt::join(token->shares, "+")));
@@ -108,25 +116,50 @@ std::optional<codec::TpmNvPublic> check_index(const GoldenValues& golden, const 
   return *index;
 }
 
-/// Under which policy the TPM gives the key out, compared with what the golden values predict.
+/// Digests of both parts of a key, as a token has them; one without a release index.
+Result<std::vector<std::string>> policy_digests(const measure::VolumePolicy& policy,
+                                                const std::optional<codec::TpmNvPublic>& index) {
+  std::vector<std::string> out = {to_hex(policy.digest)};
+  if (index) out.push_back(to_hex(TRY(measure::index_policy(policy.by_value, *index))));
+  return out;
+}
+
+/// One for the machine class as it is, and one for each other PCR 7 that it may have next.
+Result<std::vector<std::vector<std::string>>> expected_policies(const GoldenValues& golden,
+                                                                const crypto::PublicKey& key,
+                                                                const std::optional<codec::TpmNvPublic>& index) {
+  const auto now = TRY(measure::volume_policy(*golden.baseline, *golden.platform, key));
+  std::vector<std::vector<std::string>> out = {TRY(policy_digests(now, index))};
+  for (const auto& value : golden.baseline->next_pcr_7)
+    out.push_back(TRY(policy_digests(TRY(measure::volume_policy(value, key)), index)));
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+std::string policies_text(const std::vector<std::vector<std::string>>& policies) {
+  std::vector<std::string> out;
+  for (const auto& one : policies) out.push_back(fmt::format("{}", fmt::join(one, ", ")));
+  return fmt::format("{}", fmt::join(out, "; "));
+}
+
+/// Under which policies the TPM gives the key out, compared with what the golden values predict.
 void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volume,
                   const std::optional<codec::TpmNvPublic>& index, Verdict& verdict) {
   const auto* token = volume.header.token(tpm_token);
   if (token == nullptr || golden.platform == nullptr) return;  // a finding of the slots, and of the platform
   const auto subject = fmt::format("volume: {}, policy", volume.label);
-  const auto observed = fmt::format("{}", fmt::join(token->tpm.digests, ", "));
+  std::vector<std::vector<std::string>> observed;
+  for (const auto& one : volume.header.tokens)
+    if (is_sealed(one)) observed.push_back(one.tpm.digests);
+  std::sort(observed.begin(), observed.end());
   const auto key = crypto::PublicKey::from_pem(token->tpm.policy_key_pem);
-  const auto policy = key ? measure::volume_policy(*golden.baseline, *golden.platform, *key) : fail(Error(key.error()));
-  if (!policy)
-    return add(verdict, subject, "the policy that image and machine class give", observed,
-               fmt::format("the key is sealed to something else: {}", policy.error().message));
-  std::vector<std::string> expected = {to_hex(policy->digest)};
-  if (index) {
-    const auto second = measure::index_policy(*policy, *index);
-    expected.push_back(second ? to_hex(*second) : second.error().message);
-  }
-  if (token->tpm.digests != expected)
-    add(verdict, subject, fmt::format("{}", fmt::join(expected, ", ")), observed,
+  const auto expected = key ? expected_policies(golden, *key, index) : fail(Error(key.error()));
+  if (!expected)
+    return add(verdict, subject, "the policy that image and machine class give", policies_text(observed),
+               fmt::format("the key is sealed to something else: {}", expected.error().message));
+  if (observed != *expected)
+    add(verdict, subject, policies_text(*expected), policies_text(observed),
         "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
 }
 
@@ -137,7 +170,7 @@ void check_share(const GoldenValues& golden, const codec::ReportedVolume& volume
   const auto* token = volume.header.token(codec::luks_shares_type);
   if (token == nullptr || !token->share_policy || golden.platform == nullptr || !index || !signs) return;
   const auto policy = measure::volume_policy(*golden.baseline, *golden.platform, *signs);
-  const auto expected = policy ? measure::index_policy(*policy, *index) : fail(Error(policy.error()));
+  const auto expected = policy ? measure::index_policy(policy->by_value, *index) : fail(Error(policy.error()));
   if (!expected || *token->share_policy != *expected)
     add(verdict, fmt::format("volume: {}, policy", volume.label),
         expected ? to_hex(*expected) : expected.error().message, to_hex(*token->share_policy),
@@ -193,15 +226,17 @@ void judge_volumes(AreaJudge& judge, const Rows& rows) {
   if (!volumes) return;
   Facts facts;
   for (const auto& volume : *volumes) {
-    const bool expected =
-        std::any_of(rows.begin(), rows.end(), [&](const Setting* row) { return row->name == volume.label; });
-    if (!expected || facts.contains(volume.label)) {
-      judge.unexpected(volume.device, fmt::format("{}", fmt::join(facts_of(volume), ", ")),
+    const auto row =
+        std::find_if(rows.begin(), rows.end(), [&](const Setting* one) { return one->name == volume.label; });
+    const bool is_for_next = row != rows.end() && (*row)->value.find(codec::luks_next_slots) != std::string::npos;
+    auto observed = facts_of(volume, is_for_next);
+    if (row == rows.end() || facts.contains(volume.label)) {
+      judge.unexpected(volume.device, fmt::format("{}", fmt::join(observed, ", ")),
                        fmt::format("an encrypted volume{} that the profile does not have",
                                    volume.label.empty() ? "" : fmt::format(" \"{}\"", volume.label)));
       continue;
     }
-    facts[volume.label] = facts_of(volume);
+    facts[volume.label] = std::move(observed);
   }
   for (const auto* row : rows) {
     const auto found = facts.find(row->name);

@@ -247,6 +247,21 @@ Result<std::vector<NodeVolume>> decode_volumes(const json::Value& predicate) {
   return volumes;
 }
 
+/// None without the member.
+Result<std::vector<Digest>> decode_next_values(const json::Value& predicate) {
+  constexpr const char* name = "next_pcr7";
+  constexpr std::size_t next_value_cap = 32;
+  std::vector<Digest> values;
+  if (json::find(predicate, name) == nullptr) return values;
+  for (const auto& one : *TRY(json::array(predicate, name, next_value_cap))) {
+    const auto value = TRY(json::hex(one, "a value of PCR 7"));
+    if (value.size() != digest_size_bytes(HashAlg::sha256))
+      return fail(ErrorCode::malformed, fmt::format("a value of PCR 7 of {} bytes", value.size()));
+    values.emplace_back(value);
+  }
+  return values;
+}
+
 // --- modules
 
 json::Value encode_modules(const std::vector<NodeModule>& modules) {
@@ -291,6 +306,7 @@ std::string encode_baseline_statement(const Baseline& baseline) {
   if (!baseline.provenance_key.empty()) predicate["provenance_key"] = baseline.provenance_key;
   if (!baseline.volumes.empty()) predicate["volumes"] = encode_volumes(baseline.volumes);
   if (!baseline.modules.empty()) predicate["modules"] = encode_modules(baseline.modules);
+  for (const auto& value : baseline.next_pcr_7) predicate["next_pcr7"].push_back(to_hex(value));
   if (baseline.generation != 0) predicate["generation"] = baseline.generation;
   if (baseline.not_after != 0) predicate["not_after"] = baseline.not_after;
   return encode_statement(baseline.profile, {{"sha256", baseline.uki_sha256}}, baseline_type, std::move(predicate));
@@ -301,7 +317,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   TRY_IN("baseline",
          json::only(predicate, {"profile", "role", "version", "not_after", "root_hash", "uki_sha256",
                                 "uki_authenticode_sha256", "manifest_sha256", "stub", "events", "pcrs", "phases",
-                                "settings", "generation", "volumes", "provenance_key", "modules"}));
+                                "settings", "generation", "volumes", "provenance_key", "modules", "next_pcr7"}));
   Baseline baseline;
   baseline.profile = TRY_IN("baseline", json::text(predicate, "profile"));
   baseline.role = TRY_IN("baseline", json::text(predicate, "role"));
@@ -320,6 +336,7 @@ Result<Baseline> decode_baseline_statement(Bytes text) {
   baseline.settings = TRY_IN("baseline", decode_settings(predicate));
   baseline.volumes = TRY_IN("baseline", decode_volumes(predicate));
   baseline.modules = TRY_IN("baseline", decode_modules(predicate));
+  baseline.next_pcr_7 = TRY_IN("baseline", decode_next_values(predicate));
   return baseline;
 }
 

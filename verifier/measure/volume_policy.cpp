@@ -12,7 +12,7 @@ namespace ingot::measure {
 namespace {
 
 constexpr HashAlg bank = volume_bank;
-constexpr PcrIndex secure_boot_pcr = 7, kernel_boot_pcr = 11, node_pcr = 15;
+constexpr PcrIndex secure_boot_pcr = 7, kernel_boot_pcr = 11;
 
 /// systemd-stub measures the section's bytes as they are.
 Result<void> check_policy_key(const Baseline& baseline, const std::string& pem) {
@@ -56,28 +56,19 @@ Result<Digest> secure_boot_value(const Baseline& baseline, const Platform& platf
   return found->second.at(secure_boot_pcr);
 }
 
-const codec::PcrSelections& by_value() {
-  static const codec::PcrSelections selections = {{bank, {std::begin(volume_pcrs), std::end(volume_pcrs)}}};
-  return selections;
-}
-
 }  // namespace
 
 Result<VolumePolicy> volume_policy(const Baseline& baseline, const Platform& platform,
                                    const crypto::PublicKey& policy_key) {
-  VolumePolicy out{policy_key.pem(), {}, {}};
-  TRY(check_policy_key(baseline, out.policy_key_pem));
-  auto& values = out.by_value;
-  values[bank][secure_boot_pcr] = TRY(secure_boot_value(baseline, platform));
-  // Nothing is measured into it before the first volume is open.
-  values[bank][node_pcr] = Digest(digest_size_bytes(bank), 0);
-  const auto signer = TRY(codec::object_name(codec::encode_tpm_public(TRY(policy_key_public(policy_key)))));
-  out.digest = TRY(policy_pcr(bank, policy_authorize(bank, signer), by_value(), values));
-  return out;
+  TRY(check_policy_key(baseline, policy_key.pem()));
+  return volume_policy(TRY(secure_boot_value(baseline, platform)), policy_key);
 }
 
-Result<Buffer> index_policy(const VolumePolicy& policy, const codec::TpmNvPublic& index) {
-  return policy_pcr(bank, policy_authorize_nv(bank, codec::nv_name(index)), by_value(), policy.by_value);
+Result<VolumePolicy> volume_policy(const Digest& pcr_7, const crypto::PublicKey& policy_key) {
+  const auto name = TRY(codec::object_name(codec::encode_tpm_public(TRY(policy_key_public(policy_key)))));
+  VolumePolicy out{policy_key.pem(), {}, volume_values(pcr_7)};
+  out.digest = TRY(signed_policy(out.by_value, name));
+  return out;
 }
 
 }  // namespace ingot::measure

@@ -63,6 +63,10 @@ inline constexpr std::string_view luks_release_type = "ingot-release";
 /// What a setting of the area "volume" says of a header with this token.
 inline constexpr std::string_view luks_erased_fact = "erased on redeploy";
 
+/// Opener of key slots in such a setting: "systemd-tpm2", once for each PCR 7 that the volume is to open for
+/// (Baseline::next_pcr_7).
+inline constexpr std::string_view luks_next_slots = "systemd-tpm2*";
+
 struct LuksTokenEntry {
   std::uint32_t id = 0;
   std::string type;

@@ -123,6 +123,9 @@ struct Baseline {
   std::vector<Setting> settings;  ///< what must be in force on the running node; not measured, self-reported
   /// Encrypted volumes, in the order in which they lie on the disk.
   std::vector<NodeVolume> volumes;
+  /// What PCR 7 may become (SHA-256) when Secure Boot variables are changed by plan: the node keeps its volumes open to
+  /// machines with these values, too.
+  std::vector<Digest> next_pcr_7;
   /// Out-of-tree kernel modules, by name. No other one may be loaded.
   std::vector<NodeModule> modules;
 

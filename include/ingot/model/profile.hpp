@@ -12,6 +12,7 @@
 #include "ingot/base/result.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/model/boot_chain.hpp"
+#include "ingot/model/digest.hpp"
 #include "ingot/model/network.hpp"
 #include "ingot/model/site.hpp"
 
@@ -167,6 +168,7 @@ struct Profile {
     bool secure_boot = true;
     bool system_policy = false;  ///< policies for the phases of the running system, too, by a key of their own
     BootChain chain = BootChain::uki;
+    std::vector<Digest> next_pcr_7;  ///< SHA-256; values of a rotation under way, for which volumes are to open
   } boot;
   /// Integrity Policy Enforcement: nothing executes that does not come from the verity root.
   enum class Execution {

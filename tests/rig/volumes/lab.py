@@ -35,13 +35,13 @@ class Lab:
     def run(self, *argv):
         subprocess.run([self.ingot, *argv], check=True)
 
-    def cast(self, name, profile_of_rig="profile.toml", **changes):
-        """An image of a profile of this folder with keys of it changed."""
+    def cast(self, name, profile_of_rig="profile.toml", signed_by=None, **changes):
+        """An image of a profile of this folder with keys of it changed; signed by another key folder than the lab's."""
         profile = f"{WORK}/{name}.toml"
         with open(profile, "w", encoding="utf-8") as file:
             file.write(f'extends = "{os.path.relpath(HERE, WORK)}/{profile_of_rig}"\nname = "volumes"\n')
             file.writelines(f"{key} = {value}\n" for key, value in changes.items())
-        self.run("build", profile, "--keys", self.keys, "--out", f"{WORK}/{name}", "--cache", self.cache, "--lock", f"{WORK}/volumes.lock")
+        self.run("build", profile, "--keys", signed_by or self.keys, "--out", f"{WORK}/{name}", "--cache", self.cache, "--lock", f"{WORK}/volumes.lock")
 
     def boot(self, image, node, *options):
         """(the way it ended, console, verdict) of one boot of image IMAGE on node NODE."""
