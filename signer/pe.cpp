@@ -77,7 +77,7 @@ Result<PeToSign> PeToSign::copy(SharedSource file, const std::string& out_path, 
   auto out = TRY(PeOutput::copy(
       *file, pe, out_path, [&](Bytes chunk) { hasher.pass(chunk); }, how.durability));
   if (how.checksum == OldChecksum::must_fit) TRY(check_checksum(pe, out.checksum_before(old_table)));
-  const auto digests = TRY(hasher.finish(*file));
+  const auto digests = TRY(hasher.finish(out));
   TRY(check_kept(kept, digests));
   return PeToSign(std::make_unique<State>(State{std::move(out), std::move(kept), digests.at(HashAlg::sha256)}));
 }

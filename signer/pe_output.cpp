@@ -77,11 +77,11 @@ class CopyingHand {
   std::thread thread_;  ///< last: it uses the others
 };
 
-/// A file in memory. It is ours alone, so nobody shortens it meanwhile.
+/// A file in memory, without holes where it was written. It is ours alone, so nobody shortens it meanwhile.
 class Mapping {
  public:
   static Result<Mapping> of(const OutputFile& file, std::uint64_t size) {
-    void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor(), 0);
+    void* at = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
     if (at == MAP_FAILED) return fail(io_error(fmt::format("reading {}", file.temporary_path()), errno));
     return Mapping(at, size);
   }
@@ -124,6 +124,17 @@ Result<void> PeOutput::read_from(const ByteSource& file, const std::function<voi
     const auto there = TRY(copying.more_than(end_));
     also(written.part(end_, there - end_));
     end_ = there;
+  }
+  return {};
+}
+
+Result<void> PeOutput::read(std::uint64_t offset, MutableBytes into) const {
+  while (!into.empty()) {
+    const ssize_t got = ::pread(out_.descriptor(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return fail(io_error(fmt::format("reading {}", out_.temporary_path()), got < 0 ? errno : EIO));
+    into = into.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
   }
   return {};
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -11,13 +10,13 @@
 #include "ingot/base/output.hpp"
 #include "ingot/base/source.hpp"
 #include "ingot/builder/build.hpp"
-#include "ingot/check/release_after.hpp"
 #include "ingot/codec/any_log.hpp"
 #include "ingot/codec/baseline.hpp"
 #include "ingot/codec/dsse.hpp"
 #include "ingot/measure/predict.hpp"
 #include "ingot/signer/sign.hpp"
 #include "key_options.hpp"
+#include "lifecycle_volumes.hpp"
 #include "new_folder.hpp"
 #include "signing_time.hpp"
 
@@ -26,12 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string name_of(const Baseline& baseline) { return fmt::format("{} {}", baseline.profile, baseline.version); }
-
-/// What a step makes of the machines and of each release.
-struct Outcome {
-  std::optional<Platform> platform;
-  std::vector<check::ReleaseAfter> releases;
-};
 
 Result<Outcome> outcome_of(const LifecycleInputs& inputs, const measure::EnrolledVariables& after) {
   Outcome out;
@@ -104,50 +97,6 @@ Result<void> write_step(const signer::EnrolmentStep& step, const Outcome& outcom
   return {};
 }
 
-std::string pcr_7_text(const Digests& values) {
-  const auto value = values.find(HashAlg::sha256);
-  return value == values.end() ? "unknown" : to_hex(value->second);
-}
-
-/// All that PCR 7 becomes on machines that take the steps, for the profile of the release that they boot before.
-std::vector<std::string> next_values(const std::vector<Outcome>& outcomes) {
-  std::vector<std::string> values;
-  for (const auto& outcome : outcomes)
-    for (const auto& release : outcome.releases)
-      if (const auto value = pcr_7_text(release.pcr_7);
-          release.boots && std::find(values.begin(), values.end(), value) == values.end())
-        values.push_back(value);
-  return values;
-}
-
-/// Whether a node that ran the release before a step has its volumes open for what PCR 7 is after it.
-bool is_bound(const check::ReleaseAfter& release) {
-  const auto value = release.pcr_7.find(HashAlg::sha256);
-  const auto& bound = release.baseline.next_pcr_7;
-  return value != release.pcr_7.end() && std::find(bound.begin(), bound.end(), value->second) != bound.end();
-}
-
-bool closes(const check::ReleaseAfter& earlier, const check::ReleaseAfter& release) {
-  return earlier.boots && release.boots && earlier.pcr_7 != release.pcr_7 && !release.baseline.volumes.empty() &&
-         !is_bound(release);
-}
-bool any_closes(const Outcome& now, const std::vector<Outcome>& outcomes) {
-  const auto* before = &now;
-  for (const auto& outcome : outcomes) {
-    for (std::size_t i = 0; i < outcome.releases.size(); ++i)
-      if (closes(before->releases[i], outcome.releases[i])) return true;
-    before = &outcome;
-  }
-  return false;
-}
-
-/// Volumes whose key is sealed to PCR 7: a step that changes it closes them.
-std::string volumes_text(const Baseline& baseline) {
-  std::vector<std::string> names;
-  for (const auto& volume : baseline.volumes) names.push_back(volume.name);
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
 nlohmann::json step_json(const signer::EnrolmentStep& step, const Outcome& outcome, const Outcome& before,
                          const LifecycleInputs& inputs) {
   nlohmann::json out{{"name", step.name},
@@ -190,15 +139,17 @@ Result<void> tell_step(std::size_t number, const signer::EnrolmentStep& step, co
       continue;
     }
     say(fmt::format("  {} starts: {}; PCR 7 {}", name_of(release.baseline), release.reason, pcr_7_text(release.pcr_7)));
-    if (!earlier.boots || earlier.pcr_7 == release.pcr_7 || release.baseline.volumes.empty()) continue;
-    if (is_bound(release))
-      say(fmt::format("    PCR 7 was {}: volumes that it has bound to the new value stay open ({})",
-                      pcr_7_text(earlier.pcr_7), volumes_text(release.baseline)));
+    const bool bound = is_bound(release, release.pcr_7);
+    const auto closed = sealed_volumes(release.baseline, bound), all = sealed_volumes(release.baseline, false);
+    if (!earlier.boots || earlier.pcr_7 == release.pcr_7 || all.empty()) continue;
+    if (bound)
+      say(fmt::format("    PCR 7 was {}: volumes that nodes have bound to the new value stay open ({})",
+                      pcr_7_text(earlier.pcr_7), fmt::join(closed, ", ")));
     else
       say(fmt::format(
           "    PCR 7 was {}: what the TPM has sealed under it stays closed from the next boot on (volumes {}); "
           "have their recovery keys at hand",
-          pcr_7_text(earlier.pcr_7), volumes_text(release.baseline)));
+          pcr_7_text(earlier.pcr_7), fmt::join(all, ", ")));
   }
   return {};
 }
@@ -252,7 +203,7 @@ Result<void> write_steps(const LifecycleInputs& inputs, const std::vector<signer
                          MustStart must_start, const StepsOutput& out) {
   const auto now = TRY(outcome_of(inputs, inputs.variables));
   const auto outcomes = TRY(play(inputs, steps, must_start));
-  const auto next = next_values(outcomes);
+  const auto next = next_values(inputs, outcomes);
   const auto baseline_key = TRY(inputs.keys.load("baseline"));
   auto all = nlohmann::json::array();
   TRY(write_new_folder(out.folder, [&](const std::string& work) -> Result<void> {
@@ -267,7 +218,9 @@ Result<void> write_steps(const LifecycleInputs& inputs, const std::vector<signer
   }));
   for (std::size_t i = 0; i < steps.size(); ++i)
     TRY(tell_step(i, steps[i], outcomes[i], i == 0 ? now : outcomes[i - 1], out.folder));
-  if (any_closes(now, outcomes)) {
+  if (any_closes(now, outcomes) && next.empty())
+    say("with the --platform of machines that have one PCR 7, the plan tells how volumes stay open");
+  if (any_closes(now, outcomes) && !next.empty()) {
     say("volumes of key = \"tpm\" stay open all the way on nodes that boot, before the first step, a release with");
     say("  [boot]");
     say(fmt::format("  next_pcr7 = [\"{}\"]", fmt::join(next, "\", \"")));

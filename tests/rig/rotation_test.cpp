@@ -144,6 +144,10 @@ TEST_CASE("rotation: db, KEK and PK are replaced in steps that boot, and the old
   REQUIRE(planned.exit_code == 0);
   CHECK_THAT(planned.error_tail, Catch::Contains("small 1 does NOT start: signature 1 is under"));
 
+  // For whom has volumes: all that PCR 7 will be; nobody knows it without the machines' platform.
+  CHECK(plan_of(plan)["next_pcr7"] ==
+        nlohmann::json({planned_pcr_7(plan, 0, 0), planned_pcr_7(plan, 0, 1), planned_pcr_7(plan, 1, 1)}));
+
   // Step 1: both start, and measure what the plan says.
   rig.take("first", rig.keys, vars, {plan + "/1-overlap"});
   const auto old_beside = boot(rig.request(old_release, vars));
@@ -194,6 +198,7 @@ TEST_CASE("rotation: db, KEK and PK are replaced in steps that boot, and the old
   ingot_must({"keys", "next", "PK", "--keys", third, "--out", fourth});
   ingot_must({"keys", "plan", "rotate", "PK", "--keys", third, "--next", fourth, "--vars", rig.store(), "--release",
               new_release, "--time", "2026-07-01 12:00:00", "--out", rig.path + "/pk"});
+  CHECK(plan_of(rig.path + "/kek")["next_pcr7"].empty());
   rig.take("third-guest", next, vars,
            {rig.path + "/kek/1-overlap", rig.path + "/kek/2-revoke", rig.path + "/pk/1-replace"});
   const auto owned = must(signer::secure_boot_keys(signer::KeyFolder{fourth}));

@@ -247,6 +247,21 @@ TEST_CASE("volumes: while keys are replaced, the TPM opens a volume for each PCR
   CHECK(findings({}) == policy);
   CHECK(findings({golden.next_pcr_7[0], golden.next_pcr_7[1], Digest(32, 3)}) == policy);
   CHECK(findings({golden.next_pcr_7[0], golden.next_pcr_7[1], golden.next_pcr_7[1]}) == policy);
+  // Slots that somebody added, hidden behind what is expected.
+  const auto hidden = [&](const std::function<void(Json&)>& hide) {
+    auto json = header_for(golden.next_pcr_7);
+    json["keyslots"]["5"] = json["keyslots"]["0"];
+    json["tokens"]["0"]["keyslots"] = {"5"};  // slot 0 is his
+    hide(json);
+    Texts out;
+    for (const auto& finding : verdict_on_volume(line(json), {own, machine}, nullptr, golden).findings)
+      if (finding.subject.starts_with("volume")) out.push_back(finding.subject);
+    return out;
+  };
+  const Texts slots_differ = {"volume: models"};
+  CHECK(hidden([](Json&) {}) == slots_differ);
+  CHECK(hidden([](Json& j) { j["tokens"]["0"]["keyslots"] = {"5", "0"}; }) == policy);
+  CHECK(hidden([](Json& j) { j["tokens"]["9"] = {{"type", "systemd-tpm2*"}, {"keyslots", {"0"}}}; }) == slots_differ);
   // The machine has taken the step: its value is one of them, and has one slot.
   golden.next_pcr_7[1] =
       measure::volume_policy(golden, platform(), policy_key()).value().by_value.at(HashAlg::sha256).at(7);

@@ -1,5 +1,6 @@
 #include "binding.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "ingot/base/source.hpp"
@@ -13,11 +14,11 @@ namespace {
 
 constexpr std::uint64_t key_cap_bytes = 4096;
 constexpr PcrIndex secure_boot_pcr = 7;
-constexpr std::string_view tpm_token = "systemd-tpm2";
 
+/// As codec::LuksHeader::sealed() has them, each once.
 using Policies = std::set<std::vector<std::string>>;
 
-Result<Policies> wanted(TpmDevice& tpm, const BindingOptions& options) {
+Result<Policies> wanted_policies(TpmDevice& tpm, const BindingOptions& options) {
   const auto pem = TRY(read_file(options.key_path, key_cap_bytes));
   const auto key = TRY_IN(options.key_path, read_policy_key(as_text(pem)));
   const auto name = TRY(codec::object_name(codec::encode_tpm_public(key)));
@@ -38,14 +39,9 @@ Result<Policies> wanted(TpmDevice& tpm, const BindingOptions& options) {
 Result<bool> needs_binding(TpmDevice& tpm, const BindingOptions& options) {
   const auto metadata = TRY(read_luks_metadata(options.device));
   const auto header = TRY_IN(options.device, codec::decode_luks_json(metadata.json));
-  Policies found;
-  std::size_t slots = 0;
-  for (const auto& token : header.tokens) {
-    if (token.type != tpm_token || token.key_slots.empty()) continue;
-    found.insert(token.tpm.digests);
-    ++slots;
-  }
-  return slots != found.size() || found != TRY(wanted(tpm, options));
+  const auto wanted = TRY(wanted_policies(tpm, options));
+  const auto sealed = header.sealed();
+  return !std::equal(sealed.begin(), sealed.end(), wanted.begin(), wanted.end());
 }
 
 }  // namespace ingot::agent

@@ -113,7 +113,7 @@ Result<void> OutputFile::copy_part(const ByteSource& source, std::uint64_t offse
     size -= static_cast<std::uint64_t>(copied);
   }
   return for_each_chunk(source, offset, size, [&](Bytes chunk) -> Result<void> {
-    TRY(copy_at(offset, chunk));
+    TRY(write_at(offset, chunk));
     offset += chunk.size();
     return {};
   });
@@ -127,8 +127,12 @@ Result<void> OutputFile::truncate(std::uint64_t size_bytes) {
 
 Result<void> OutputFile::commit(Durability durability) {
   struct stat old {};
-  if (durability == Durability::cached && ::lstat(path_.c_str(), &old) != 0 && errno == ENOENT) return rename_to(0);
-  return commit_with(0);
+  if (durability == Durability::synced || ::lstat(path_.c_str(), &old) == 0 || errno != ENOENT) return commit_with(0);
+  // A file system that writes later (NFS) tells its errors here. What was opened again is for rename_to() to close.
+  const int again = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (again < 0 || ::close(std::exchange(fd_, again)) != 0)
+    return fail(io_error(fmt::format("writing {}", path_), errno));
+  return rename_to(0);
 }
 
 Result<void> OutputFile::commit_new() { return commit_with(RENAME_NOREPLACE); }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ingot/codec/report.hpp"
 #include "ingot/crypto/hash.hpp"
@@ -15,7 +16,6 @@
 namespace ingot::check {
 namespace {
 
-constexpr std::string_view tpm_token = "systemd-tpm2";
 /// systemd-cryptsetup(8), "tpm2-measure-pcr=": "cryptsetup:NAME:UUID", keyed with the volume key.
 constexpr std::string_view volume_key_event = "cryptsetup:";
 constexpr PcrIndex node_pcr = 15;
@@ -25,8 +25,6 @@ constexpr const char* measured_name = "pcr 15";
 std::string pcr_text(const std::vector<PcrIndex>& pcrs) {
   return pcrs.empty() ? "none" : fmt::format("{}", fmt::join(pcrs, "+"));
 }
-
-bool is_sealed(const codec::LuksTokenEntry& token) { return token.type == tpm_token && !token.key_slots.empty(); }
 
 /// What a row of the area asks for, in the words of verifier/codec/report.md. `is_for_next`: the TPM may open several
 /// slots, one for each PCR 7; which ones is for check_policy() to say.
@@ -38,18 +36,20 @@ std::vector<std::string> facts_of(const codec::ReportedVolume& volume, bool is_f
         fmt::format("{} {}{}", segment.type, segment.cipher, segment.integrity.empty() ? "" : "+" + segment.integrity));
   if (header.segments.size() != 1) facts.push_back(fmt::format("{} segments", header.segments.size()));
   std::vector<std::string> openers;
+  bool opens_for_next = false;
   for (const auto& slot : header.key_slots) {
-    const auto opener = header.opened_by(slot);
+    auto opener = header.opened_by(slot);
     facts.push_back(fmt::format("key {} bits", slot.key_bits));
-    if (!is_for_next || opener != tpm_token)
-      openers.push_back(opener);
-    else if (std::find(openers.begin(), openers.end(), codec::luks_next_slots) == openers.end())
-      openers.emplace_back(codec::luks_next_slots);
+    if (is_for_next && opener == codec::luks_tpm_type) {
+      if (std::exchange(opens_for_next, true)) continue;
+      opener = codec::luks_next_slots;
+    }
+    openers.push_back(std::move(opener));
   }
   std::sort(openers.begin(), openers.end());
   facts.push_back(fmt::format("slots {}", openers.empty() ? "none" : fmt::format("{}", fmt::join(openers, " "))));
   for (const auto& token : header.tokens) {
-    if (!is_sealed(token)) continue;
+    if (token.type != codec::luks_tpm_type || token.key_slots.empty()) continue;
     facts.push_back(fmt::format("pcrs {} {}", token.tpm.bank, pcr_text(token.tpm.pcrs)));
     facts.push_back(fmt::format("signed pcrs {}", pcr_text(token.tpm.signed_pcrs)));
     facts.emplace_back(token.tpm.has_index ? "release index" : "no release index");
@@ -82,7 +82,7 @@ Result<crypto::PublicKey> policy_key(const codec::ReportedRevocation& told,
                                      const std::vector<codec::ReportedVolume>& volumes) {
   if (!told.policy_key_pem.empty()) return crypto::PublicKey::from_pem(told.policy_key_pem);
   for (const auto& volume : volumes)
-    if (const auto* token = volume.header.token(tpm_token))
+    if (const auto* token = volume.header.token(codec::luks_tpm_type))
       return crypto::PublicKey::from_pem(token->tpm.policy_key_pem);
   return fail(ErrorCode::missing, "nothing says which key signs policies");
 }
@@ -146,21 +146,20 @@ std::string policies_text(const std::vector<std::vector<std::string>>& policies)
 /// Under which policies the TPM gives the key out, compared with what the golden values predict.
 void check_policy(const GoldenValues& golden, const codec::ReportedVolume& volume,
                   const std::optional<codec::TpmNvPublic>& index, Verdict& verdict) {
-  const auto* token = volume.header.token(tpm_token);
+  const auto* token = volume.header.token(codec::luks_tpm_type);
   if (token == nullptr || golden.platform == nullptr) return;  // a finding of the slots, and of the platform
   const auto subject = fmt::format("volume: {}, policy", volume.label);
-  std::vector<std::vector<std::string>> observed;
-  for (const auto& one : volume.header.tokens)
-    if (is_sealed(one)) observed.push_back(one.tpm.digests);
-  std::sort(observed.begin(), observed.end());
+  const auto observed = volume.header.sealed();
   const auto key = crypto::PublicKey::from_pem(token->tpm.policy_key_pem);
   const auto expected = key ? expected_policies(golden, *key, index) : fail(Error(key.error()));
   if (!expected)
     return add(verdict, subject, "the policy that image and machine class give", policies_text(observed),
                fmt::format("the key is sealed to something else: {}", expected.error().message));
-  if (observed != *expected)
-    add(verdict, subject, policies_text(*expected), policies_text(observed),
-        "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
+  if (observed == *expected) return;
+  const bool is_part = std::includes(expected->begin(), expected->end(), observed.begin(), observed.end());
+  add(verdict, subject, policies_text(*expected), policies_text(observed),
+      is_part ? "the node has not sealed the key to all values of PCR 7 that it is to open for"
+              : "the TPM gives the key out under another policy than the profile's: somebody sealed it anew");
 }
 
 /// The same for the TPM's share of a key that others hold, too. Its policy is the release index's alone.
@@ -266,7 +265,7 @@ void check_volumes(const GoldenValues& golden, const NodeQuestion& question, con
   if (!volumes) return;
   const bool is_sealed = std::any_of(volumes->begin(), volumes->end(), [](const auto& volume) {
     const auto* shares = volume.header.token(codec::luks_shares_type);
-    return volume.header.token(tpm_token) != nullptr || (shares != nullptr && shares->share_policy);
+    return volume.header.token(codec::luks_tpm_type) != nullptr || (shares != nullptr && shares->share_policy);
   });
   const auto told = reported_revocation(*evidence.report);
   const auto signs = policy_key(told, *volumes);

@@ -239,11 +239,23 @@ Result<LuksHeader> decode_luks_json(std::string_view text) {
   return header;
 }
 
+namespace {
+
+/// Settings write openers as words, and somebody else chooses the types of his tokens.
+std::string_view word_of(std::string_view type) {
+  const bool is_word = !type.empty() && std::all_of(type.begin(), type.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  });
+  return is_word ? type : "unknown";
+}
+
+}  // namespace
+
 std::string LuksHeader::opened_by(const LuksKeySlot& slot) const {
   std::string out;
   for (const auto& token : tokens)
     if (std::find(token.key_slots.begin(), token.key_slots.end(), slot.id) != token.key_slots.end())
-      out.append(out.empty() ? "" : "+").append(token.type);
+      out.append(out.empty() ? "" : "+").append(word_of(token.type));
   return out.empty() ? "passphrase" : out;
 }
 
@@ -251,6 +263,14 @@ const LuksTokenEntry* LuksHeader::token(std::string_view type) const {
   for (const auto& token : tokens)
     if (token.type == type && !token.key_slots.empty()) return &token;
   return nullptr;
+}
+
+std::vector<std::vector<std::string>> LuksHeader::sealed() const {
+  std::vector<std::vector<std::string>> out;
+  for (const auto& token : tokens)
+    if (token.type == luks_tpm_type) out.insert(out.end(), token.key_slots.size(), token.tpm.digests);
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace ingot::codec

@@ -14,8 +14,8 @@ namespace ingot {
 /// short or gone, and whoever asked for it asks again; one that replaces another is synced all the same.
 enum class Durability { synced, cached };
 
-/// A file written under a temporary name in the same folder, fsynced and renamed by commit(). Removed when
-/// destroyed uncommitted. Never follows the old file: an existing one is replaced in one step.
+/// A file written under a temporary name in the same folder, put onto the disk (Durability) and renamed by commit().
+/// Removed when destroyed uncommitted. Never follows the old file: an existing one is replaced in one step.
 class OutputFile {
  public:
   /// `mode` is exact, whatever the umask.
@@ -32,7 +32,7 @@ class OutputFile {
   Result<void> copy_at(std::uint64_t offset, const ByteSource& source);
   /// The same for bytes in memory, but that zeros at the end do not lengthen the file: truncate() does.
   Result<void> copy_at(std::uint64_t offset, Bytes bytes);
-  /// Copies [offset, offset + size) of a source to the same place. From a file the kernel copies, zeros and all.
+  /// Copies [offset, offset + size) of a source to the same place, zeros and all; from a file, the kernel does.
   Result<void> copy_part(const ByteSource& source, std::uint64_t offset, std::uint64_t size);
   Result<void> truncate(std::uint64_t size_bytes);
   Result<void> commit(Durability durability = Durability::synced);

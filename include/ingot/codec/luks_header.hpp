@@ -33,7 +33,9 @@ Result<LuksMetadata> decode_luks_metadata(Bytes both_copies);
 /// Of a volume from its first byte on. Errors: those of the two above; io.
 Result<LuksMetadata> read_luks_metadata(const ByteSource& volume);
 
-/// Members of a token "systemd-tpm2": which policy the TPM holds its key under.
+inline constexpr std::string_view luks_tpm_type = "systemd-tpm2";
+
+/// Members of a token luks_tpm_type: which policy the TPM holds its key under.
 struct LuksTpmPolicy {
   std::vector<std::string> digests;  ///< hexadecimal; two where signed policy and index both must hold
   std::vector<PcrIndex> pcrs;        ///< by value
@@ -63,7 +65,7 @@ inline constexpr std::string_view luks_release_type = "ingot-release";
 /// What a setting of the area "volume" says of a header with this token.
 inline constexpr std::string_view luks_erased_fact = "erased on redeploy";
 
-/// Opener of key slots in such a setting: "systemd-tpm2", once for each PCR 7 that the volume is to open for
+/// Opener of key slots in such a setting: luks_tpm_type, once for each PCR 7 that the volume is to open for
 /// (Baseline::next_pcr_7).
 inline constexpr std::string_view luks_next_slots = "systemd-tpm2*";
 
@@ -103,10 +105,14 @@ struct LuksHeader {
   std::string key_digest;
   bool operator==(const LuksHeader&) const = default;
 
-  /// What opens a key slot: types of the tokens that are assigned to it, joined by "+"; "passphrase" without one.
+  /// What opens a key slot: types of the tokens that are assigned to it, joined by "+"; "passphrase" without one. A
+  /// type of other characters than letters, digits and "-" is "unknown".
   [[nodiscard]] std::string opened_by(const LuksKeySlot& slot) const;
   /// The token of the type that has a key slot; null without one.
   [[nodiscard]] const LuksTokenEntry* token(std::string_view type) const;
+  /// For each key slot that is assigned to a token luks_tpm_type, the policies (hexadecimal) that the token claims for
+  /// it; sorted.
+  [[nodiscard]] std::vector<std::vector<std::string>> sealed() const;
 };
 /// The JSON area (chapter 3). Objects, members and tokens that are unknown are passed over. Errors: malformed, limit.
 Result<LuksHeader> decode_luks_json(std::string_view json);
