@@ -259,7 +259,8 @@ TEST_CASE("volumes: while keys are replaced they are sealed to what PCR 7 will b
   REQUIRE(last != std::string::npos);
   CHECK((now < wiped && wiped < then && then < last));
   CHECK(seal.find("--wipe-slot", wiped + 2) == std::string::npos);
-  for (const auto& row : render_storage(profile).value().settings)
+  const auto storage = render_storage(profile).value();
+  for (const auto& row : storage.settings)
     if (row.area == SettingArea::volume) CHECK(row.value.find("systemd-tpm2*") != std::string::npos);
 }
 
