@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ingot/builder/network.hpp"
+#include "ingot/codec/luks_header.hpp"
 #include "ingot/measure/revocation.hpp"
 #include "ingot/measure/volume_policy.hpp"
 #include "parts.hpp"
@@ -200,7 +201,7 @@ bool asks(const Profile& profile, KeyProvider provider) {
                      [&](const Volume& volume) { return has_shares(volume) && volume.is_held_by(provider); });
 }
 std::string_view key_token_type(const Volume& volume) {
-  if (!has_shares(volume)) return "systemd-tpm2";
+  if (!has_shares(volume)) return codec::luks_tpm_type;
   return volume.key == std::vector{KeyProvider::tang} ? "clevis" : "ingot-key";
 }
 std::string header_path(const Volume& volume) { return fmt::format("/run/ingot/volumes/{}", volume.name); }

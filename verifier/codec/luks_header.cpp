@@ -158,7 +158,7 @@ Result<LuksTokenEntry> decode_token(std::uint32_t number, const json::Value& val
     if (!slot.is_string()) return fail(ErrorCode::malformed, "keyslots has what is no text");
     token.key_slots.push_back(TRY(object_number(slot.get_ref<const std::string&>())));
   }
-  if (token.type == "systemd-tpm2") token.tpm = TRY(decode_tpm_policy(value));
+  if (token.type == luks_tpm_type) token.tpm = TRY(decode_tpm_policy(value));
   if (token.type == luks_shares_type) {
     for (const auto& [name, member] : value.items())
       if (name != "type" && name != "keyslots") token.shares.push_back(name);

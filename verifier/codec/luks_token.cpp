@@ -1,5 +1,6 @@
 #include "ingot/codec/luks_token.hpp"
 
+#include "ingot/codec/luks_header.hpp"
 #include "json.hpp"
 
 namespace ingot::codec {
@@ -35,7 +36,7 @@ json::Value one_or_list(const std::vector<SealedPart>& parts, Render render) {
 
 std::string encode_luks_token(const LuksToken& token) {
   json::Value out = {
-      {"type", "systemd-tpm2"},
+      {"type", luks_tpm_type},
       {"keyslots", {std::to_string(token.key_slot)}},
       {"tpm2-blob", one_or_list(token.parts, blob)},
       {"tpm2-pcrs", token.pcrs},
